@@ -1,0 +1,112 @@
+"""Finds the shells that the generated scripts are tested under.
+
+Rules: what is on PATH wins; what is fetched goes to the user's cache and never into the repository; two test
+runs at once fetch once; with CI=true a missing tool is an error, elsewhere it is None and the caller skips.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FETCH_TIMEOUT = 120.0
+"""Seconds that one call of the package client may take."""
+
+
+class ToolMissingError(RuntimeError):
+    """A tool that the tests require is neither installed nor to be had; the text says how to get it."""
+
+
+def in_ci() -> bool:
+    """Whether this run must not skip what it lacks (`CI=true`, as every hosted CI sets it)."""
+    return os.environ.get("CI", "").lower() in {"true", "1"}
+
+
+def cache_root() -> Path:
+    """The directory for what tests fetch or build, outside the repository (XDG base directories)."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "kairos-operator"
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Holds an exclusive lock on `path` (made if missing), released also when the holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def find_dash() -> Path | None:
+    """The `dash` on PATH. Raises ToolMissingError in CI where there is none."""
+    found = shutil.which("dash")
+    if found is None and in_ci():
+        raise ToolMissingError("dash is not on PATH: apt-get install dash")
+    return Path(found) if found else None
+
+
+def find_busybox() -> Path | None:
+    """A busybox with an ash: the one on PATH, or Debian's static one, unpacked into the cache.
+
+    Raises ToolMissingError in CI where neither can be had.
+    """
+    found = shutil.which("busybox")
+    if found:
+        return Path(found)
+    target = cache_root() / "busybox-static" / "busybox"
+    with file_lock(target.parent.with_suffix(".lock")):
+        if not target.exists():
+            problem = _fetch_busybox(target)
+            if problem and in_ci():
+                raise ToolMissingError(f"busybox is not on PATH ({problem}): apt-get install busybox-static")
+    return target if target.exists() else None
+
+
+def _fetch_busybox(target: Path) -> str:
+    """Unpacks busybox-static to `target`, and returns why that failed, or nothing."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        return "and there is no apt-get to fetch it with"
+    with tempfile.TemporaryDirectory() as scratch:
+        problem = _apt_download("busybox-static", Path(scratch))
+        if problem:
+            return problem
+        package = next(Path(scratch).glob("busybox-static_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", str(package), scratch], check=True, timeout=FETCH_TIMEOUT)
+        binary = next(path for path in Path(scratch).glob("**/bin/busybox") if path.is_file())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged = target.with_suffix(f".{os.getpid()}")
+        shutil.copy2(binary, staged)
+        staged.rename(target)
+    return ""
+
+
+def _apt_download(package: str, into: Path) -> str:
+    """Downloads a package file; where the machine has no package lists, with private ones.
+
+    Returns the client's last words on failure.
+    """
+    lists = into / "lists"
+    (lists / "partial").mkdir(parents=True)
+    private = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={into}"]
+    attempts = [
+        [["apt-get", "download", package]],
+        [["apt-get", "update", *private], ["apt-get", "download", package, *private]],
+    ]
+    said = ""
+    for attempt in attempts:
+        for command in attempt:
+            done = subprocess.run(
+                command, check=False, cwd=into, capture_output=True, text=True, timeout=FETCH_TIMEOUT
+            )
+            said = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
+            if done.returncode != 0:
+                break
+        if list(into.glob(f"{package}_*.deb")):
+            return ""
+    return said or "apt-get download brought nothing"
