@@ -1,0 +1,58 @@
+"""What every API type shares: camelCase on the wire, frozen values, unknown fields read over.
+
+Unknown fields are ignored on reading, so that an older operator survives objects of a newer one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+class ApiModel(BaseModel):
+    """A frozen value of the API; `parse` reads one from the wire, `render` writes it back."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+    def render(self) -> dict[str, Any]:
+        """The value as the API server takes it: camelCase, empty fields left out, JSON types only."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def timestamp(moment: datetime) -> str:
+    """`moment` as a metav1.Time: RFC 3339 in UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def whole_seconds(moment: datetime) -> datetime:
+    """`moment` as it reads after a round trip through the API, so that a value compares equal to what is stored."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def moment(text: str | None) -> datetime | None:
+    """The time that a metav1.Time or MicroTime says, or None where there is none."""
+    return datetime.fromisoformat(text) if text else None
+
+
+Time = Annotated[
+    datetime,
+    AfterValidator(whole_seconds),
+    PlainSerializer(timestamp, return_type=str, when_used="json"),
+    Field(json_schema_extra={"format": "date-time"}),
+]
+
+
+class LocalObjectReference(ApiModel):
+    """A reference to an object in the same namespace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Name of the object."""

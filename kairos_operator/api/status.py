@@ -1,0 +1,172 @@
+"""The status of both kinds: what users see of an operation and of each of its nodes.
+
+A node's `phase` is what the Go operator shows; its `step` is where it really stands, stored before the first side
+effect of that step, so that an operator that restarts goes on from there and deadlines go on counting.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from kairos_operator.api.base import ApiModel, Time
+from kairos_operator.api.conditions import Condition
+
+
+class Phase(StrEnum):
+    """How far an operation is; Completed and Failed are final."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing may change any more."""
+        return self in (Phase.COMPLETED, Phase.FAILED)
+
+
+class NodePhase(StrEnum):
+    """How far an operation is on one node; Completed and Failed are final."""
+
+    PENDING = "Pending"
+    PREFLIGHT = "Preflight"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+class Step(StrEnum):
+    """Where an operation stands on one node."""
+
+    WAITING = "Waiting"
+    PREFLIGHT = "Preflight"
+    CLAIM = "Claim"
+    DRAIN = "Drain"
+    JOB = "Job"
+    REBOOT = "Reboot"
+    POSTFLIGHT = "Postflight"
+    RELEASE = "Release"
+    DONE = "Done"
+
+
+class Outcome(StrEnum):
+    """How an operation ended on one node."""
+
+    COMPLETED = "Completed"
+    SKIPPED = "Skipped"
+    FAILED = "Failed"
+
+
+class RebootStatus(StrEnum):
+    """What is known of a node's reboot."""
+
+    NOT_REQUESTED = "not-requested"
+    PENDING = "pending"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+Message = Annotated[str, Field(max_length=4096)]
+
+
+class NodeStatus(ApiModel):
+    """What happened to one node so far."""
+
+    phase: NodePhase = NodePhase.PENDING
+    """Pending, Preflight, Running, Completed or Failed."""
+    job_name: str | None = None
+    """Name of the Job that runs the command on the node."""
+    message: Message | None = None
+    """What is happening, or why it ended as it did."""
+    reboot_status: RebootStatus | None = None
+    """not-requested, pending, completed or cancelled."""
+    last_updated: Time | None = None
+    """When this entry last changed."""
+    step: Step = Step.WAITING
+    """Where the operation stands on the node."""
+    step_started_at: Time | None = None
+    """When the step began; its deadline counts from here."""
+    started_at: Time | None = None
+    """When the node was given its slot."""
+    node_uid: Annotated[str | None, Field(alias="nodeUID")] = None
+    """UID of the Node object when the slot was given; another UID later is another node."""
+    boot_id: Annotated[str | None, Field(alias="bootID")] = None
+    """The node's bootID when the slot was given; a reboot is proven by a different one."""
+    job_uid: Annotated[str | None, Field(alias="jobUID")] = None
+    """UID of the Job once it was seen; a Job that is gone after that is not made anew."""
+    outcome: Outcome | None = None
+    """How it ended: Completed, Skipped or Failed."""
+    keep_cordon: bool | None = None
+    """Whether the operation's cordon stays on the node that failed."""
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether the node holds a slot."""
+        return self.step not in (Step.WAITING, Step.DONE)
+
+
+class Summary(ApiModel):
+    """How many nodes are where; the counts besides `total` add up to it."""
+
+    total: int = 0
+    """All nodes of the operation."""
+    pending: int = 0
+    """Nodes that have not been started."""
+    running: int = 0
+    """Nodes in flight, preflight included."""
+    completed: int = 0
+    """Nodes that did the work, and the reboot where one was asked for."""
+    skipped: int = 0
+    """Nodes that needed nothing, or no longer exist."""
+    failed: int = 0
+    """Nodes that failed."""
+    progress: str = "0/0"
+    """Finished nodes of all, as shown by kubectl."""
+
+
+class OperationStatus(ApiModel):
+    """What the statuses of both kinds share."""
+
+    phase: Phase | None = None
+    """Pending, Running, Completed or Failed; the last two are final."""
+    message: Message | None = None
+    """What the operation is doing, or how it ended."""
+    node_statuses: dict[str, NodeStatus] | None = None
+    """Every node of the operation, by name."""
+    last_updated: Time | None = None
+    """When the status last changed."""
+    observed_generation: int | None = None
+    """The generation of the spec that the status speaks of."""
+    started_at: Time | None = None
+    """When the targets were resolved and the operation started."""
+    completed_at: Time | None = None
+    """When the operation reached its final phase."""
+    summary: Summary | None = None
+    """How many nodes are where."""
+    conditions: Annotated[
+        list[Condition] | None,
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] = None
+    """Reconciling, Stalled, Complete, Failed, Paused, DrainBlocked."""
+
+    @property
+    def nodes(self) -> dict[str, NodeStatus]:
+        """The nodes' entries, empty before the start."""
+        return self.node_statuses or {}
+
+
+class NodeOpStatus(OperationStatus):
+    """How far a NodeOp is."""
+
+
+class NodeOpUpgradeStatus(OperationStatus):
+    """How far a NodeOpUpgrade is: what its NodeOp says, and which one that is."""
+
+    node_op_name: str | None = None
+    """Name of the NodeOp that carries the upgrade out."""
+    node_op_uid: Annotated[str | None, Field(alias="nodeOpUID")] = None
+    """UID of that NodeOp; one of the same name and another UID is not this upgrade's."""
