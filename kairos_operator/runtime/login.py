@@ -1,0 +1,128 @@
+"""What the operator shows to an API server to be let in, as kr8s finds it in a kubeconfig or a pod.
+
+kr8s reads kubeconfigs (contexts, exec plugins, inline data) and service accounts. Corrected here, as of 0.20:
+- private keys that it writes to temporary files are read once and removed;
+- a token loses the line end of its file, and `tokenFile` of a kubeconfig counts;
+- a client certificate without a CA of its own is checked against the system's CAs;
+- a kubeconfig that was named and does not exist is an error, not a reason to look elsewhere.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kr8s._auth import KubeAuth
+
+from kairos_operator.runtime.errors import NoCluster
+
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+# what kr8s and the file system raise for a kubeconfig, plugin or certificate that is not as it should be
+UNUSABLE = (
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    OSError,
+    yaml.YAMLError,
+)
+INLINE = {
+    "client_key_file": "client-key-data",
+    "client_cert_file": "client-certificate-data",
+    "server_ca_file": "certificate-authority-data",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Where the API server is and how to be let in. Printing it shows no secret."""
+
+    server: str
+    token: str
+    tls: ssl.SSLContext | bool
+    server_name: str | None = None
+    proxy: str | None = None
+    token_file: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Login(server={self.server!r})"
+
+    def headers(self) -> dict[str, str]:
+        """What a request carries to be let in."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+
+async def log_in(auth: KubeAuth) -> Login:
+    """Read the credentials anew. Raises NoCluster with what to do about it."""
+    try:
+        _refuse_missing(auth)
+        try:
+            await auth.reauthenticate()
+            tls = await _tls(auth)
+        finally:
+            _remove_inline_files(auth)
+    except UNUSABLE as error:
+        raise NoCluster(
+            f"cannot log in to a cluster: {str(error) or type(error).__name__}; name a kubeconfig with"
+            " --kubeconfig (and --context), or run in a pod with a service account"
+        ) from error
+    token_file = _token_file(auth)
+    return Login(
+        server=auth.server.rstrip("/"),
+        token=(token_file and read_token(token_file)) or (auth.token or "").strip(),
+        tls=tls,
+        server_name=auth.tls_server_name,
+        proxy=auth.proxy,
+        token_file=token_file,
+    )
+
+
+def read_token(path: Path) -> str:
+    """The token in a file; "" when it cannot be read just now."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _refuse_missing(auth: KubeAuth) -> None:
+    named = auth._kubeconfig_path_or_dict
+    if isinstance(named, str | Path) and named:
+        paths = [Path(part).expanduser() for part in str(named).split(":") if part]
+        if not any(path.is_file() for path in paths):
+            raise ValueError(f"the kubeconfig {named} does not exist")
+
+
+async def _tls(auth: KubeAuth) -> ssl.SSLContext | bool:
+    tls: ssl.SSLContext | bool = await auth.ssl_context()  # type: ignore[no-untyped-call]
+    if isinstance(tls, ssl.SSLContext):
+        tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        if not auth.server_ca_file and tls.verify_mode is not ssl.CERT_NONE:
+            tls.load_default_certs()
+        return tls
+    return True
+
+
+def _remove_inline_files(auth: KubeAuth) -> None:
+    for attribute, inline in INLINE.items():
+        named: Mapping[str, Any] = auth._cluster if attribute == "server_ca_file" else auth._user
+        path = getattr(auth, attribute)
+        if path and inline in (named or {}):
+            Path(path).unlink(missing_ok=True)
+            setattr(auth, attribute, None)
+
+
+def _token_file(auth: KubeAuth) -> Path | None:
+    """The file that the token comes from, and from which it is read again while it is being rotated."""
+    if not auth._cluster:  # no kubeconfig was read: the service account of a pod
+        return Path(auth._serviceaccount) / "token" if auth._serviceaccount and not auth._url else None
+    named = (auth._user or {}).get("tokenFile")
+    if not named:
+        return None
+    return Path(str(auth.kubeconfig.get_path(auth._use_context))).expanduser().parent / str(named)
