@@ -11,6 +11,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
+# An object's name: RFC 1123, apimachinery's validation.IsDNS1123Subdomain.
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+
 
 class ApiModel(BaseModel):
     """A frozen value of the API; `parse` reads one from the wire, `render` writes it back."""
@@ -34,7 +37,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def whole_seconds(moment: datetime) -> datetime:
-    """`moment` as it reads after a round trip through the API, so that a value compares equal to what is stored."""
+    """`moment` as it reads after a round trip through the API, so that it equals what is stored."""
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
@@ -54,5 +57,7 @@ Time = Annotated[
 class LocalObjectReference(ApiModel):
     """A reference to an object in the same namespace."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+
+    name: Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
     """Name of the object."""

@@ -19,6 +19,8 @@ DEFAULT_DRAIN_TIMEOUT_SECONDS = 300
 DEFAULT_CHECK_DEADLINE_SECONDS = 120
 DEFAULT_REBOOT_TIMEOUT_SECONDS = 1800
 MAX_SECONDS = 7 * 24 * 3600
+# Absolute, no empty, `.` or `..` step, no slash at the end; Kubernetes refuses colons in mount paths.
+CLEAN_PATH = r"^(/([^/.:\x00-\x1f]|\.[^/.:\x00-\x1f]|\.\.[^/:\x00-\x1f])[^/:\x00-\x1f]*)+$"
 
 Image = Annotated[str, Field(min_length=1, max_length=512)]
 # One argument may be a whole script; Linux ends a single argument at 128 KiB (MAX_ARG_STRLEN).
@@ -36,7 +38,7 @@ class DrainOptions(ApiModel):
     """Whether to drain the node; needs `cordon: true`."""
     force: bool = False
     """Whether to evict pods that no controller manages too; nothing makes those anew."""
-    grace_period_seconds: Annotated[int | None, Field(ge=-1, le=MAX_SECONDS)] = None
+    grace_period_seconds: Annotated[int | None, Field(ge=-(2**31), le=MAX_SECONDS)] = None
     """Seconds a pod is given to end; unset or negative means the pod's own."""
     ignore_daemon_sets: bool = True
     """Whether to leave DaemonSet pods where they are; otherwise a node that has one cannot be drained."""
@@ -68,7 +70,7 @@ class NodeOpSpec(ApiModel):
     """Secrets of the NodeOp's namespace that every pod of the operation pulls its images with."""
     node_selector: LabelSelector | None = None
     """Which nodes; every node where unset. Resolved once, when the operation starts."""
-    host_mount_path: Annotated[str, Field(min_length=2, max_length=4096, pattern=r"^/.*[^/]$")] = (
+    host_mount_path: Annotated[str, Field(min_length=2, max_length=4096, pattern=CLEAN_PATH)] = (
         DEFAULT_HOST_MOUNT_PATH
     )
     """Absolute path at which the node's root is mounted; the command finds it in HOST_DIR too."""
@@ -76,8 +78,9 @@ class NodeOpSpec(ApiModel):
     """Whether to mark the node unschedulable while the operation works on it."""
     uncordon_on_failure: bool = False
     """Whether to lift the operation's own cordon on a node that failed."""
-    drain_options: DrainOptions | None = None
-    """How the node's pods are evicted before the command runs; they stay where unset."""
+    # `{}` in the schema, so that the API server fills in the fields' own defaults.
+    drain_options: Annotated[DrainOptions | None, Field(json_schema_extra={"default": {}})] = DrainOptions()
+    """How the node's pods are evicted before the command runs; unless enabled, they stay."""
     reboot_on_success: bool = False
     """Whether to reboot the node after the command succeeded."""
     backoff_limit: Annotated[int, Field(ge=0, le=2**31 - 1)] = 6
@@ -87,7 +90,7 @@ class NodeOpSpec(ApiModel):
     stop_on_failure: bool = False
     """Whether to start no further node once one has failed."""
     preflight: NodeCheck | None = None
-    """A check before anything happens to the node: a message on success skips the node, a failure fails it."""
+    """A check before anything happens to a node: a message on success skips it, a failure fails it."""
     postflight: NodeCheck | None = None
     """A check after the work and the reboot: a failure fails the node, with the message it wrote."""
     job_timeout_seconds: JobTimeout = None

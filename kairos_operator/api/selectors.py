@@ -1,6 +1,7 @@
 """metav1.LabelSelector: which nodes an operation is for.
 
-Matching follows apimachinery's labels.Requirement: `NotIn` and `DoesNotExist` also match where the key is missing.
+Matching follows apimachinery's labels.Requirement: `NotIn` and `DoesNotExist` also match where the key is
+missing.
 """
 
 from __future__ import annotations
@@ -9,9 +10,18 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from kairos_operator.api.base import ApiModel
+
+# apimachinery's validation.IsQualifiedName: an optional DNS prefix, then at most 63 characters.
+LABEL_KEY = (
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+)
+# apimachinery's validation.IsValidLabelValue
+LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
+LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)]
 
 
 class Operator(StrEnum):
@@ -26,11 +36,11 @@ class Operator(StrEnum):
 class LabelSelectorRequirement(ApiModel):
     """One requirement on one label."""
 
-    key: Annotated[str, Field(min_length=1, max_length=317)]
+    key: Annotated[str, Field(min_length=1, max_length=317, pattern=LABEL_KEY)]
     """The label key that the requirement is for."""
     operator: Operator
     """How the label relates to the values: In, NotIn, Exists or DoesNotExist."""
-    values: Annotated[list[Annotated[str, Field(max_length=63)]] | None, Field(max_length=256)] = None
+    values: Annotated[list[LabelValue] | None, Field(max_length=256)] = None
     """The values: at least one with In and NotIn, none with Exists and DoesNotExist."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
@@ -45,11 +55,11 @@ class LabelSelectorRequirement(ApiModel):
 
 
 class LabelSelector(ApiModel):
-    """A label query: every matchLabels pair and every matchExpressions requirement must hold; empty matches all."""
+    """A label query: every matchLabels pair and every requirement must hold; an empty one matches all."""
 
-    match_labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]] | None, Field(max_length=64)] = (
-        None
-    )
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+
+    match_labels: Annotated[dict[str, LabelValue] | None, Field(max_length=64)] = None
     """Labels that must be there with exactly these values."""
     match_expressions: Annotated[list[LabelSelectorRequirement] | None, Field(max_length=64)] = None
     """Requirements that must all hold."""
