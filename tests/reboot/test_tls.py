@@ -23,7 +23,7 @@ def _write_authority(directory: Path) -> None:
     """A self-signed certificate for loopback, without key identifiers, as old clusters have."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, directory.name)])
-    start = datetime.datetime(2020, 1, 1)
+    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

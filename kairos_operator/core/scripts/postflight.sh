@@ -13,7 +13,7 @@ set -u
 
 host_root=${HOST_DIR:-/host}
 
-# boot_state: prints `active`, `passive`, `recovery` or `unknown`.
+# boot_state ROOT: prints `active`, `passive`, `recovery` or `unknown`.
 # The kernel command line names the system by its label. That of a trusted boot (rd.immucore.uki) is the same
 # for all systems; there, and wherever else it tells nothing, the file counts that Kairos leaves in /run/cos
 # early in each boot.
@@ -26,12 +26,12 @@ boot_state() (
         *COS_RECOVERY* | *COS_SYSTEM* | *recovery-mode*) echo recovery && return 0 ;;
     esac
     for state in passive recovery active; do
-        if [ -e "$host_root/run/cos/${state}_mode" ]; then
+        if [ -e "$1/run/cos/${state}_mode" ]; then
             echo "$state" && return 0
         fi
     done
     # The reset entry boots the recovery system.
-    if [ -e "$host_root/run/cos/autoreset_mode" ]; then
+    if [ -e "$1/run/cos/autoreset_mode" ]; then
         echo recovery && return 0
     fi
     echo unknown
@@ -45,7 +45,7 @@ tell() {
 
 image=$(release_triple "${KAIROS_IMAGE_ROOT:-}")
 host=$(release_triple "$host_root")
-state=$(boot_state)
+state=$(boot_state "$host_root")
 
 case $state in
     passive | recovery)
