@@ -1,7 +1,7 @@
 """Conditions in the style of the Kubernetes API conventions, readable by kubectl wait and by kstatus.
 
-kstatus (what Argo CD and Flux judge health by) reads `Reconciling: True` as in progress and `Stalled: True` as
-failed; `Complete` and `Failed` are what a batch/v1 Job has.
+kstatus (what Argo CD and Flux judge health by) reads `Reconciling: True` as in progress and `Stalled: True`
+as failed; `Complete` and `Failed` are what a batch/v1 Job has.
 """
 
 from __future__ import annotations

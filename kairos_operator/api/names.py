@@ -26,6 +26,7 @@ ANNOTATION_REBOOT_BOOT_ID = "kairos.io/reboot-boot-id"
 ANNOTATION_CORDONED_BY = "operator.kairos.io/cordoned-by"
 ANNOTATION_CLAIMED_BY = "operator.kairos.io/claimed-by"
 ANNOTATION_PAUSED = "operator.kairos.io/paused"
+ANNOTATION_PAUSED_BY = "operator.kairos.io/paused-by"  # on a NodeOp: the pause came from its upgrade
 # The long forms of what a label or a child's name may have had to shorten.
 ANNOTATION_NODE_OP = "operator.kairos.io/nodeop"
 ANNOTATION_NODE = "operator.kairos.io/node"

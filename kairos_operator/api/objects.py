@@ -1,7 +1,7 @@
 """Whole objects of the two kinds: metadata, spec and status as one frozen value, with one door in.
 
-`parse_*` raises `Unreadable` for an object whose spec the models refuse; only an API server without this project's
-CRD schema lets such an object in.
+`parse_*` raises `Unreadable` for an object whose spec the models refuse; only an API server without this
+project's CRD schema lets such an object in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from kairos_operator.api.base import ApiModel, moment
-from kairos_operator.api.names import ANNOTATION_PAUSED, Claim
+from kairos_operator.api.names import ANNOTATION_PAUSED, ANNOTATION_PAUSED_BY, Claim
 from kairos_operator.api.nodeop import NodeOpSpec
 from kairos_operator.api.nodeopupgrade import NodeOpUpgradeSpec
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
@@ -45,6 +45,7 @@ class Meta:
     generation: int = 0
     owner: Owner | None = None
     paused: bool = False
+    paused_by_owner: bool = False  # the pause was handed on by the owning upgrade
     finalizers: tuple[str, ...] = ()
     created_at: datetime | None = None
     deleting_since: datetime | None = None
@@ -91,6 +92,7 @@ def parse_meta(metadata: Mapping[str, Any]) -> Meta:
         generation=metadata.get("generation", 0),
         owner=parse_owner(metadata),
         paused=annotations.get(ANNOTATION_PAUSED) == "true",
+        paused_by_owner=ANNOTATION_PAUSED_BY in annotations,
         finalizers=tuple(metadata.get("finalizers") or ()),
         created_at=moment(metadata.get("creationTimestamp")),
         deleting_since=moment(metadata.get("deletionTimestamp")),

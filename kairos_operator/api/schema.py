@@ -1,9 +1,9 @@
 """Pydantic models as structural schemas, the JSON schema that a CustomResourceDefinition takes.
 
-A structural schema has no `$ref`, no unions, no titles and no null arm: a field that may be None is one that
-may be left out. Lists are atomic unless the model says otherwise, so that server-side apply replaces a command
-as a whole. Whatever a structural schema has no words for raises `NotStructural` when it is generated, not when
-it is installed.
+A structural schema has no `$ref`, no unions, no titles and no null arm: a field that may be None is one
+that may be left out. Lists are atomic unless the model says otherwise, so that server-side apply replaces a
+command as a whole. Whatever a structural schema has no words for raises `NotStructural` when it is generated,
+not when it is installed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The status of both kinds: what users see of an operation and of each of its nodes.
 
-A node's `phase` is what the Go operator shows; its `step` is where it really stands, stored before the first side
-effect of that step, so that an operator that restarts goes on from there and deadlines go on counting.
+A node's `phase` is what the Go operator shows; its `step` is where it really stands, stored before the first
+side effect of that step, so that an operator that restarts goes on from there and deadlines go on counting.
 """
 
 from __future__ import annotations

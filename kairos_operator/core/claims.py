@@ -1,0 +1,114 @@
+"""Holding a node: one operation that cordons or reboots at a time, and only one's own cordon is ever lifted.
+
+The claim is an annotation on the Node, written with the resourceVersion that the decision was made on, so that of two
+operations one wins. The cordon goes with it in the same write. A node that was unschedulable before stays somebody
+else's: `cordoned-by` is not set, and nothing lifts it.
+"""
+
+from __future__ import annotations
+
+from kairos_operator.api.cluster import NodeView
+from kairos_operator.api.names import Claim, Role
+from kairos_operator.api.resources import JOBS, PODS
+from kairos_operator.api.status import NodeStatus, Outcome, Step
+from kairos_operator.core.actions import Action, ClaimNode, Delete, Note, ReleaseNode
+from kairos_operator.core.site import Decision, Go, Site, Stay
+from kairos_operator.core.snapshot import ChildKey, Snapshot, Standing
+
+
+def claim(site: Site) -> Decision:
+    """Take the node, or wait for whom it belongs to."""
+    node = site.node
+    assert node is not None  # a node that is gone has been decided on before any step
+    if node.claimed_by == site.claim:
+        return Go(
+            Step.DRAIN if site.spec.drains else Step.JOB,
+            "Cordoned" if node.cordoned_by == site.claim else "Claimed",
+            _claimed_notes(site, node),
+        )
+    if node.claimed_by and _standing(site, node.claimed_by) is Standing.HOLDS:
+        holder = Claim.parse(node.claimed_by)
+        whom = f"NodeOp {holder.operation}" if holder else f"the holder {node.claimed_by!r}"
+        return Stay(f"Waiting for {whom}, which holds this node")
+    action = ClaimNode(site.name, node.resource_version, site.op.meta.claim, _cordons(site, node))
+    refusal = site.refused(action.subject)
+    return Stay(f"Cannot claim the node yet: {refusal}" if refusal else "Claiming the node", ((action,),))
+
+
+def _standing(site: Site, annotation: str) -> Standing:
+    # What is not known is taken as held: waiting is safe.
+    return site.snapshot.standings.get(annotation, Standing.HOLDS)
+
+
+def _cordons(site: Site, node: NodeView) -> bool:
+    """Whether the cordon will be ours: the node is schedulable, or its cordon is a deleted operation's."""
+    if not site.spec.cordon:
+        return False
+    if not node.unschedulable or node.cordoned_by == site.claim:
+        return True
+    return bool(node.cordoned_by) and _standing(site, node.cordoned_by) is Standing.GONE
+
+
+def _claimed_notes(site: Site, node: NodeView) -> tuple[Note, ...]:
+    if site.spec.cordon and node.unschedulable and node.cordoned_by != site.claim:
+        text = f"{site.name} was cordoned by somebody else before; that cordon will not be lifted"
+        return (site.note("AlreadyCordoned", text),)
+    return ()
+
+
+def release(site: Site) -> Decision:
+    """Give the node back after the verdict: end what must not go on, drop the claim, lift our cordon."""
+    endings = tuple((action,) for action in leftovers(site.snapshot, site.name, site.record))
+    keep = bool(site.record.keep_cordon)
+    message = site.record.message or ""
+    if endings:
+        return Stay(message, endings)
+    action = giving_back(site.snapshot, site.node, keep_cordon=keep)
+    if action is not None:
+        refusal = site.refused(action.subject)
+        return Stay(message, ((action,),), recheck=5.0 if refusal else None)
+    unsure = site.spec.disrupts and site.node is not None and site.name not in site.snapshot.released
+    if unsure:
+        return Stay(message, recheck=0.0)
+    return Go(Step.DONE, _farewell(site, message), _released_notes(site))
+
+
+def giving_back(snapshot: Snapshot, node: NodeView | None, *, keep_cordon: bool) -> ReleaseNode | None:
+    """The write that takes this operation off a node, or None where nothing of it is there."""
+    if node is None:
+        return None
+    own = str(snapshot.op.meta.claim)
+    uncordon = node.cordoned_by == own and not keep_cordon
+    if node.claimed_by != own and not uncordon:
+        return None
+    return ReleaseNode(node.name, node.resource_version, snapshot.op.meta.claim, uncordon)
+
+
+def leftovers(snapshot: Snapshot, name: str, record: NodeStatus) -> list[Action]:
+    """Children on a node that failed and must not act any more: an unfinished Job, a reboot pod still waiting."""
+    if record.outcome is not Outcome.FAILED:
+        return []
+    found: list[Action] = []
+    job = snapshot.jobs.get(name)
+    own = snapshot.op.meta.uid
+    if job and not (job.complete or job.failed or job.deleting) and job.owner and job.owner.uid == own:
+        found.append(Delete(JOBS, job.name, job.uid, name))
+    pod = snapshot.pods.get(ChildKey(Role.REBOOT, name))
+    if pod and not pod.deleting_since and pod.phase != "Succeeded" and pod.owner and pod.owner.uid == own:
+        found.append(Delete(PODS, pod.name, pod.uid, name))
+    return found
+
+
+def _farewell(site: Site, message: str) -> str:
+    node = site.node
+    if node is None or not node.unschedulable or not site.spec.cordon:
+        return message
+    if node.cordoned_by == site.claim:
+        return f"{message} (the node stays cordoned; kubectl uncordon {site.name} once it is good)"
+    return f"{message} (the node stays cordoned, which was not this NodeOp's doing)"
+
+
+def _released_notes(site: Site) -> tuple[Note, ...]:
+    if site.record.outcome is Outcome.FAILED:
+        return ()
+    return (site.note("NodeCompleted", f"{site.name}: {site.record.message}"),)

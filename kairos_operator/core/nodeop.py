@@ -1,0 +1,246 @@
+"""What to do about a NodeOp now: one pure function from what is known to a plan.
+
+Planning again after a plan was carried out yields nothing, until a fact or the time changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from kairos_operator.api.names import FINALIZER, Role
+from kairos_operator.api.resources import PODS
+from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Phase, RebootStatus, Step
+from kairos_operator.core import checks, claims, drain, work
+from kairos_operator.core import status as statuses
+from kairos_operator.core.actions import Action, Delete, Note, Plan, SetFinalizer
+from kairos_operator.core.phases import entered
+from kairos_operator.core.rollout import in_order, next_in_line, stopped
+from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, first_step, seconds
+from kairos_operator.core.snapshot import Snapshot
+
+DELETION_PATIENCE_SECONDS = 300  # after which a deletion no longer waits for nodes that cannot be written
+
+_DECISIONS: Mapping[Step, Callable[[Site], Decision]] = {
+    Step.PREFLIGHT: checks.preflight,
+    Step.CLAIM: claims.claim,
+    Step.DRAIN: drain.drain,
+    Step.JOB: work.work,
+    Step.REBOOT: work.reboot,
+    Step.POSTFLIGHT: checks.postflight,
+    Step.RELEASE: claims.release,
+}
+
+
+class _Draft:
+    """A plan in the making: the records as they will be stored, and what goes with them."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.records: dict[str, NodeStatus] = dict(snapshot.op.status.nodes)
+        self.chains: list[tuple[Action, ...]] = []
+        self.notes: list[Note] = []
+        self.rechecks: list[float] = []
+        self.blocked: list[str] = []
+
+    def store(self, name: str, record: NodeStatus) -> None:
+        """Keep `record` as the node's, with the time if it says something new."""
+        old = self.snapshot.op.status.nodes.get(name, NodeStatus())
+        self.records[name] = statuses.stamped(old, record, self.snapshot.now)
+
+
+def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
+    """The plan for one NodeOp."""
+    op = snapshot.op
+    if op.meta.deleting_since is not None:
+        return _deletion(snapshot)
+    if op.status.phase is not None and op.status.phase.final:
+        return _afterwards(snapshot)
+    needs_finalizer = op.spec.disrupts and FINALIZER not in op.meta.finalizers
+    if needs_finalizer:
+        return Plan(chains=((SetFinalizer(present=True),),))
+    draft = _Draft(snapshot)
+    if op.status.phase is None or op.status.phase is Phase.PENDING:
+        _resolve(draft)
+    for name, record in list(draft.records.items()):
+        if record.in_flight:
+            _advance(draft, name, record)
+    _start(draft)
+    _sweep(draft.snapshot, draft.records, draft.chains)
+    return _finish(draft)
+
+
+def _resolve(draft: _Draft) -> None:
+    """The targets, once and for all: every node that the selector matches now."""
+    op, nodes = draft.snapshot.op, draft.snapshot.nodes
+    selector = op.spec.node_selector
+    names = [name for name, node in nodes.items() if selector is None or selector.matches(node.labels)]
+    for name in in_order(names, nodes):
+        draft.store(name, NodeStatus(reboot_status=RebootStatus.NOT_REQUESTED))
+    if names:
+        draft.notes.append(Note("Started", f"Started on {len(names)} nodes"))
+    else:
+        draft.notes.append(Note("NothingSelected", statuses.EMPTY_SELECTION, type="Warning"))
+
+
+def _start(draft: _Draft) -> None:
+    """Give free slots to the next in line. A node that is gone takes none, so there may be another round."""
+    snapshot = draft.snapshot
+    while batch := next_in_line(snapshot.op, snapshot.nodes, draft.records):
+        freed = False
+        for name in batch:
+            node, record = snapshot.nodes.get(name), draft.records[name]
+            if node is None and name not in snapshot.gone:
+                draft.rechecks.append(0.0)  # not in the cache: it is read live before anything is concluded
+                return
+            if node is None:
+                _enter(draft, name, record, _gone_before_its_turn(name))
+                freed = True
+                continue
+            learned = {"started_at": snapshot.now, "node_uid": node.uid, "boot_id": node.boot_id}
+            site = Site(snapshot, name, record)
+            text = f"Started on {name}"
+            first = Go(first_step(site), text, (site.note("NodeStarted", text),), learned)
+            _advance(draft, name, _enter(draft, name, record, first))
+            freed = freed or draft.records[name].step is Step.DONE
+        if not freed:
+            return
+
+
+def _gone_before_its_turn(name: str) -> Go:
+    text = "Skipped: node no longer exists"
+    return Go(Step.DONE, text, (Note("Skipped", f"{name}: {text}"),), {"outcome": Outcome.SKIPPED})
+
+
+def _enter(draft: _Draft, name: str, record: NodeStatus, go: Go) -> NodeStatus:
+    learned = {**go.learned, "message": go.message}
+    if go.step is Step.JOB and draft.snapshot.op.spec.reboot_on_success:
+        learned["reboot_status"] = RebootStatus.PENDING
+    new = entered(record, go.step, draft.snapshot.now, learned)
+    draft.store(name, new)
+    draft.notes.extend(go.notes)
+    return draft.records[name]
+
+
+def _advance(draft: _Draft, name: str, record: NodeStatus) -> None:
+    """Take a node in flight as far as the facts carry it, and note what to do where it stays."""
+    while record.in_flight:
+        site = Site(draft.snapshot, name, record)
+        decision = _lost_node(site) or _DECISIONS[record.step](site)
+        if isinstance(decision, Stay):
+            learned = {**decision.learned, "message": bounded(decision.message)}
+            draft.store(name, record.model_copy(update=learned))
+            draft.chains.extend(decision.chains)
+            draft.blocked.extend(drain.blockers(site))
+            if decision.recheck is not None:
+                draft.rechecks.append(decision.recheck)
+            return
+        record = _enter(draft, name, record, decision)
+
+
+def _lost_node(site: Site) -> Go | None:
+    """A node in flight that was deleted, or is another one now, has failed."""
+    record, node = site.record, site.node
+    if record.step is Step.RELEASE:
+        return None
+    if node is None:
+        text = f"The node was deleted during its {record.step} step"
+        return failed(site, "NodeDeleted", text)
+    if record.node_uid and node.uid != record.node_uid:
+        text = f"The node was deleted and registered anew during its {record.step} step"
+        return failed(site, "NodeReplaced", text)
+    return None
+
+
+_LAST_STEP = {Role.PREFLIGHT: (Step.WAITING, Step.PREFLIGHT), Role.POSTFLIGHT: (Step.POSTFLIGHT,)}
+
+
+def _sweep(snapshot: Snapshot, records: Mapping[str, NodeStatus], chains: list[tuple[Action, ...]]) -> None:
+    """Delete check pods whose verdict is stored."""
+    stored = snapshot.op.status.nodes
+    for key, pod in snapshot.pods.items():
+        before, after = stored.get(key.node), records.get(key.node)
+        if key.role not in _LAST_STEP or before is None or after is None or pod.deleting_since:
+            continue
+        needed = before.step in _LAST_STEP[key.role] and after.step in _LAST_STEP[key.role]
+        if not needed and pod.owner and pod.owner.uid == snapshot.op.meta.uid:
+            chains.append((Delete(PODS, pod.name, pod.uid, key.node),))
+
+
+def _finish(draft: _Draft) -> Plan[NodeOpStatus]:
+    snapshot, op = draft.snapshot, draft.snapshot.op
+    counts = statuses.summary(draft.records)
+    phase = statuses.phase(counts, stopped=stopped(op, draft.records))
+    message = statuses.sentence(counts, phase, draft.records, paused=op.meta.paused)
+    changes = {
+        "phase": phase,
+        "message": message,
+        "node_statuses": draft.records,
+        "summary": counts,
+        "started_at": op.status.started_at or snapshot.now,
+    }
+    new = statuses.settled(op.meta, op.status, snapshot.now, draft.blocked, changes)
+    if phase.final:
+        draft.notes.append(_ending(snapshot, phase, message))
+    return Plan(
+        status=new,
+        urgent=new is not None and statuses.urgent(op.status, new),
+        chains=tuple(draft.chains),
+        notes=tuple(draft.notes),
+        recheck_after=min(draft.rechecks, default=None),
+    )
+
+
+def _ending(snapshot: Snapshot, phase: Phase, message: str) -> Note:
+    began = snapshot.op.status.started_at or snapshot.now
+    took = seconds((snapshot.now - began).total_seconds())
+    if phase is Phase.COMPLETED:
+        return Note("Completed", f"{message}, in {took}")
+    return Note("Failed", f"{message}, after {took}", type="Warning")
+
+
+def _afterwards(snapshot: Snapshot) -> Plan[NodeOpStatus]:
+    """A finished operation only clears up; nothing starts it again."""
+    op, chains = snapshot.op, list[tuple[Action, ...]]()
+    _sweep(snapshot, op.status.nodes, chains)
+    for name, record in op.status.nodes.items():
+        chains.extend((action,) for action in claims.leftovers(snapshot, name, record))
+    cordons = any(record.keep_cordon for record in op.status.nodes.values())
+    if FINALIZER in op.meta.finalizers and not cordons:
+        chains.append((SetFinalizer(present=False),))
+    return Plan(chains=tuple(chains))
+
+
+def _deletion(snapshot: Snapshot) -> Plan[NodeOpStatus]:
+    """Before the operation goes: end what it runs, lift its cordons; but never hold the deletion up for ever."""
+    op = snapshot.op
+    if FINALIZER not in op.meta.finalizers:
+        return Plan()
+    chains: list[tuple[Action, ...]] = []
+    unsure = False
+    for name, record in op.status.nodes.items():
+        ending = record.model_copy(update={"outcome": Outcome.FAILED})
+        rebooting = record.step is Step.REBOOT  # left to come back
+        ends = claims.leftovers(snapshot, name, ending) if record.in_flight and not rebooting else []
+        release = claims.giving_back(snapshot, snapshot.nodes.get(name), keep_cordon=False)
+        chain = (*ends, *([release] if release else []))
+        if chain:
+            chains.append(chain)
+        unsure = unsure or (record.in_flight and _unconfirmed(snapshot, name, record))
+    assert op.meta.deleting_since is not None
+    waited = (snapshot.now - op.meta.deleting_since).total_seconds()
+    if not chains and not unsure:
+        return Plan(chains=((SetFinalizer(present=False),),))
+    if waited >= DELETION_PATIENCE_SECONDS:
+        why = next(iter(snapshot.refusals.values()), "the nodes could not be read")
+        text = f"Gave up lifting this operation's cordons after {seconds(waited)}: {why}"
+        return Plan(
+            chains=((SetFinalizer(present=False),),), notes=(Note("CleanupAbandoned", text, type="Warning"),)
+        )
+    recheck = 0.0 if unsure and not chains else 5.0
+    return Plan(chains=tuple(chains), recheck_after=min(recheck, DELETION_PATIENCE_SECONDS - waited))
+
+
+def _unconfirmed(snapshot: Snapshot, name: str, record: NodeStatus) -> bool:
+    """Whether a claim of ours could stand on the node without the cache showing it."""
+    held = record.step not in (Step.WAITING, Step.PREFLIGHT)
+    return held and name in snapshot.nodes and name not in snapshot.released

@@ -1,0 +1,39 @@
+"""Who goes next: control-plane nodes first, then the rest, each group by name; as many at once as `concurrency`.
+
+A failure with `stopOnFailure`, or a pause, starts no further node; those in flight go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from kairos_operator.api.cluster import NodeView
+from kairos_operator.api.objects import NodeOp
+from kairos_operator.api.status import NodeStatus, Outcome, Step
+
+
+def in_order(names: Iterable[str], nodes: Mapping[str, NodeView]) -> list[str]:
+    """The nodes in the order in which they are started; one that is not known counts as a worker."""
+    return sorted(names, key=lambda name: (name not in nodes or not nodes[name].control_plane, name))
+
+
+def stopped(op: NodeOp, records: Mapping[str, NodeStatus]) -> bool:
+    """Whether a failure has ended the starting of further nodes."""
+    return op.spec.stop_on_failure and any(record.outcome is Outcome.FAILED for record in records.values())
+
+
+def free_slots(op: NodeOp, records: Mapping[str, NodeStatus]) -> int:
+    """How many nodes may be started now."""
+    if op.meta.paused or op.meta.deleting_since or stopped(op, records):
+        return 0
+    limit = op.spec.concurrency or len(records)
+    return max(0, limit - sum(record.in_flight for record in records.values()))
+
+
+def next_in_line(op: NodeOp, nodes: Mapping[str, NodeView], records: Mapping[str, NodeStatus]) -> list[str]:
+    """The waiting nodes for which there is a slot, in their order."""
+    slots = free_slots(op, records)
+    if not slots:
+        return []
+    waiting = (name for name, record in records.items() if record.step is Step.WAITING)
+    return in_order(waiting, nodes)[:slots]

@@ -1,0 +1,143 @@
+"""All that a decision about a NodeOp may look at, as one frozen value.
+
+"Missing from the cache" is never a fact: `needs` says what must be known about an operation; whatever of that is not
+in the cache is read live, and only then counts as gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from kairos_operator.api.cluster import JobView, NodeView, PodView
+from kairos_operator.api.names import Role, child_name
+from kairos_operator.api.objects import NodeOp
+from kairos_operator.api.status import NodeStatus, Step
+from kairos_operator.core.rollout import next_in_line
+
+
+class ChildKey(NamedTuple):
+    """One child of an operation: what it is for, and on which node."""
+
+    role: Role
+    node: str
+
+
+class Standing(StrEnum):
+    """What is known of another operation that a node's annotation names."""
+
+    HOLDS = "holds"  # it is there and not done with the node
+    DONE = "done"  # it is there, and done with the node
+    GONE = "gone"  # read live: it no longer exists
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The images of an operation's pods that the operator's settings name."""
+
+    operator: str = ""
+    sentinel: str = ""
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The facts about one NodeOp, at one moment."""
+
+    op: NodeOp
+    now: datetime
+    images: Images
+    nodes: Mapping[str, NodeView]
+    operator_pod: str = ""  # <namespace>/<name> of the operator's own pod, which is never evicted
+    gone: frozenset[str] = frozenset()  # nodes that were read live and do not exist
+    jobs: Mapping[str, JobView] = field(default_factory=dict)  # the operation's Jobs, by node
+    pods: Mapping[ChildKey, PodView] = field(default_factory=dict)  # its check and reboot pods
+    job_pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)  # the pods of its Jobs, by node
+    node_pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)  # all pods of draining nodes
+    standings: Mapping[str, Standing] = field(
+        default_factory=dict
+    )  # of other claims, as the annotation says them
+    released: frozenset[str] = frozenset()  # nodes known, by a live read or our own write, to be free of us
+    refusals: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what the API server last said, by action subject
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What must be known before an operation is planned, and is read live where the cache does not have it."""
+
+    nodes: frozenset[str] = frozenset()
+    children: tuple[ChildKey, ...] = ()
+    drains: tuple[str, ...] = ()
+    standings: frozenset[str] = frozenset()
+    releases: tuple[str, ...] = ()
+
+
+_CHILDREN: Mapping[Step, tuple[Role, ...]] = {
+    Step.PREFLIGHT: (Role.PREFLIGHT,),
+    Step.JOB: (Role.JOB, Role.REBOOT),
+    Step.REBOOT: (Role.REBOOT,),
+    Step.POSTFLIGHT: (Role.POSTFLIGHT,),
+    Step.RELEASE: (Role.JOB, Role.REBOOT),
+}
+_CLAIMED = frozenset({Step.CLAIM, Step.DRAIN, Step.JOB, Step.REBOOT, Step.POSTFLIGHT, Step.RELEASE})
+
+
+def needs(op: NodeOp, nodes: Mapping[str, NodeView]) -> Needs:
+    """What must be known to plan `op`, given the nodes in the cache."""
+    records = op.status.nodes
+    flying = {name: record for name, record in records.items() if record.in_flight}
+    claim = str(op.meta.claim)
+    children = tuple(
+        ChildKey(role, name)
+        for name, record in flying.items()
+        for role in _CHILDREN.get(record.step, ())
+        if role is not Role.REBOOT or op.spec.reboot_on_success
+    )
+    wanted = set(flying)
+    if not op.status.phase or not op.status.phase.final:
+        wanted.update(next_in_line(op, nodes, records))
+    return Needs(
+        nodes=frozenset(wanted),
+        children=children,
+        drains=tuple(
+            name for name, record in flying.items() if _drains_now(op, record, nodes.get(name), claim)
+        ),
+        standings=frozenset(_other_claims(flying, nodes, claim)),
+        releases=tuple(
+            name
+            for name, record in flying.items()
+            if op.spec.disrupts and _may_be_ours_unseen(op, record, nodes.get(name), claim)
+        ),
+    )
+
+
+def _drains_now(op: NodeOp, record: NodeStatus, node: NodeView | None, claim: str) -> bool:
+    if not op.spec.drains or op.meta.deleting_since:
+        return False
+    claimed = node is not None and node.claimed_by == claim
+    return record.step is Step.DRAIN or (record.step is Step.CLAIM and claimed)
+
+
+def _other_claims(flying: Mapping[str, NodeStatus], nodes: Mapping[str, NodeView], claim: str) -> set[str]:
+    found = set()
+    for name, record in flying.items():
+        node = nodes.get(name)
+        if record.step is Step.CLAIM and node is not None:
+            found.update({node.claimed_by, node.cordoned_by})
+    return found - {"", claim}
+
+
+def _may_be_ours_unseen(op: NodeOp, record: NodeStatus, node: NodeView | None, claim: str) -> bool:
+    """Whether a claim of ours may stand on the node though the cache does not show it (a write without an answer)."""
+    leaving = record.step is Step.RELEASE or (op.meta.deleting_since and record.step in _CLAIMED)
+    return bool(leaving) and node is not None and claim not in (node.claimed_by, node.cordoned_by)
+
+
+def child(op: NodeOp, key: ChildKey) -> str:
+    """The name of a child of the operation."""
+    return child_name(op.meta.name, op.meta.uid, key.node, key.role)
