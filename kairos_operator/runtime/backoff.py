@@ -1,9 +1,13 @@
-"""How long to wait after a failure: doubling per key up to a cap, spread by jitter, reset by success."""
+"""How fast to go: waiting times after failures, and a token bucket against floods.
+
+`Backoff` doubles per key up to a cap, is spread by jitter and reset by success.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Hashable
+from dataclasses import dataclass, field
 
 
 class Backoff:
@@ -44,3 +48,26 @@ class Backoff:
     def forget(self, key: Hashable = None) -> None:
         """The key succeeded (or is no more): start from the beginning next time."""
         self._failures.pop(key, None)
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """A token bucket: `size` at once, then `per_second`."""
+
+    size: float
+    per_second: float
+    tokens: float = field(init=False)
+    filled_at: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self.tokens = self.size
+
+    def take(self, now: float) -> bool:
+        """Take one token, at the monotonic time `now`; False if there is none."""
+        if self.filled_at != float("-inf"):
+            self.tokens = min(self.size, self.tokens + (now - self.filled_at) * self.per_second)
+        self.filled_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True

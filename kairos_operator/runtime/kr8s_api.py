@@ -36,13 +36,14 @@ CALL_SECONDS = 30.0
 class Kr8sApi(Api):
     """One connection to a cluster, for `KubeClient` and, as `api=`, for kr8s' own objects.
 
-    `kubeconfig` None means the service account of the pod this runs in. Make it with `connect`, end it with
+    `kubeconfig` is a path (or several, with colons) or the parsed content; None means the service account of
+    the pod this runs in. Make it with `connect`, end it with
     `close`.
     """
 
     def __init__(
         self,
-        kubeconfig: str | None = None,
+        kubeconfig: str | dict[str, Any] | None = None,
         context: str | None = None,
         *,
         service_account: str = SERVICE_ACCOUNT,
@@ -66,7 +67,7 @@ class Kr8sApi(Api):
     @classmethod
     async def connect(
         cls,
-        kubeconfig: str | None = None,
+        kubeconfig: str | dict[str, Any] | None = None,
         context: str | None = None,
         *,
         service_account: str = SERVICE_ACCOUNT,

@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Generic, TypeVar
 
 from kairos_operator.api.resources import Resource
 from kairos_operator.runtime.backoff import Backoff
@@ -24,13 +24,15 @@ from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import ApiError, Gone
 from kairos_operator.runtime.store import Store
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 FAILURES_BEFORE_LIST = 5
 LONG_WATCH = 30.0  # seconds: a watch that lasted so long was fine, even if nothing happened in it
 
 
-class Reflector:
+class Reflector(Generic[T]):
     """Fills `store` with the objects of `resource` that the selectors name; start `run` as a task.
 
     `synced` is set after the first complete list and stays set. `on_restart` is told why each watch (or
@@ -41,7 +43,7 @@ class Reflector:
         self,
         client: Client,
         resource: Resource,
-        store: Store[Any],
+        store: Store[T],
         *,
         clock: Clock,
         namespace: str | None = None,

@@ -109,6 +109,16 @@ class Store(Generic[T]):
         if known is not None and known.uid == uid:
             self._drop((namespace, name), known.version)
 
+    def missing(self, name: str, namespace: str = "") -> None:
+        """A live read found no such object: drop it if it is known.
+
+        The answer has no version, so it may be older than what has been seen meanwhile. The object therefore
+        comes back when it is seen again, even in the very version that was known.
+        """
+        known = self._entries.get((namespace, name))
+        if known is not None:
+            self._drop((namespace, name), known.version - 1)
+
     def replace(self, items: Iterable[Mapping[str, Any]], resource_version: str) -> None:
         """Take in a complete list of the given version; what is not in it is gone.
 

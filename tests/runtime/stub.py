@@ -67,7 +67,7 @@ class Stub:
 
     @asynccontextmanager
     async def api(self, **options: Any) -> AsyncIterator[Kr8sApi]:
-        api = await Kr8sApi.connect(options.pop("kubeconfig", None) or self.kubeconfig(), **options)
+        api = await Kr8sApi.connect(options.pop("kubeconfig", self.kubeconfig()), **options)
         try:
             yield api
         finally:

@@ -35,7 +35,7 @@ class Rig:
         self.restarts: list[str] = []
         self.reflector = self.follow(NODES, self.store)
 
-    def follow(self, resource: Any, store: Store[Any]) -> Reflector:
+    def follow(self, resource: Any, store: Store[Any]) -> Reflector[Any]:
         backoff = Backoff(0.01, 0.05)
         return Reflector(
             self.client,

@@ -1,0 +1,100 @@
+"""Log lines, as text (`time level message key=value ...`) or as JSON, one a line.
+
+Fields come through `extra`. Nothing secret is written: fields with a telling name are blanked, and so is
+anything in a text that looks like a bearer token.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO
+
+LogFormat = Literal["text", "json"]
+LEVELS = ("debug", "info", "warning", "error")
+
+BLANK = "<redacted>"
+SECRET_FIELD = re.compile(
+    r"token|secret|password|passwd|authorization|private|credential|key_data", re.IGNORECASE
+)
+# a bearer token by its scheme, a JSON web token by its first part, a private key by its armour
+SECRET_TEXT = re.compile(
+    r"(?i:bearer\s+)\S+|eyJ[\w-]{10,}(?:\.[\w-]+){1,2}|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|$)",
+    re.DOTALL,
+)
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def set_up(level: str, log_format: LogFormat, stream: TextIO | None = None) -> None:
+    """Send all logs to the stream (standard error), and nothing anywhere else."""
+    out = logging.StreamHandler(stream or sys.stderr)
+    out.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [out]
+    root.setLevel(level.upper())
+    for chatty in ("httpx", "httpcore", "asyncio", "kr8s"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-01-02T03:04:05.678Z INFO message key=value`; values with spaces or quotes are quoted."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        words = [_time(record), record.levelname, _one_line(_message(record))]
+        words += [f"{name}={_quoted(value)}" for name, value in _fields(record)]
+        return " ".join(words) + _trace(self, record)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, then the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = dict(_fields(record)) | {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(record),
+        }
+        if trace := _trace(self, record):
+            line["trace"] = trace.strip()
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _message(record: logging.LogRecord) -> str:
+    return SECRET_TEXT.sub(BLANK, record.getMessage())
+
+
+def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(record).items():
+        if name not in _OWN:
+            yield name, BLANK if SECRET_FIELD.search(name) else _without_secrets(value)
+
+
+def _without_secrets(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return SECRET_TEXT.sub(BLANK, str(value))
+
+
+def _quoted(value: Any) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or re.search(r'[\s"=]', text) else text
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\n")
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    return (
+        "\n" + SECRET_TEXT.sub(BLANK, formatter.formatException(record.exc_info)) if record.exc_info else ""
+    )

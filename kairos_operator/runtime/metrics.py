@@ -1,0 +1,119 @@
+"""What the operator counts, for Prometheus.
+
+Where controller-runtime and client-go have a metric of that meaning, it has their name here, so that existing
+dashboards and alerts keep working; the rest starts with `kairos_operator_`. Labels only have values from small,
+fixed sets: never the name of an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+Outcome = Literal["success", "requeue_after", "requeue", "error"]
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+# the reasons for which a watch ends that are worth telling apart; anything else counts as "other"
+WATCH_ENDS = frozenset({"closed", "Expired", "Gone", "Unreachable", "Forbidden", "TooManyRequests"})
+
+
+class Metrics:
+    """All collectors of one operator, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._queue_depth = Gauge(
+            "workqueue_depth", "Keys that wait for a worker.", ["name"], registry=registry
+        )
+        self._queue_seconds = Histogram(
+            "workqueue_queue_duration_seconds",
+            "How long keys waited for a worker.",
+            ["name"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._reconciles = Counter(
+            "controller_runtime_reconcile",
+            "Looks at an object, by how they ended.",
+            ["controller", "result"],
+            registry=registry,
+        )
+        self._reconcile_errors = Counter(
+            "controller_runtime_reconcile_errors",
+            "Looks at an object that failed, by reason.",
+            ["controller", "reason"],
+            registry=registry,
+        )
+        self._reconcile_seconds = Histogram(
+            "controller_runtime_reconcile_time_seconds",
+            "How long one look at an object took.",
+            ["controller"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._calls = Counter(
+            "rest_client_requests",
+            "Calls to the API server, by answer.",
+            ["verb", "resource", "code"],
+            registry=registry,
+        )
+        self._call_seconds = Histogram(
+            "rest_client_request_duration_seconds",
+            "How long calls to the API server took.",
+            ["verb", "resource"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._leader = Gauge(
+            "leader_election_master_status",
+            "1 while this replica leads.",
+            ["name"],
+            registry=registry,
+        )
+        self._watch_ends = Counter(
+            "kairos_operator_watch_ends",
+            "Watches that ended and were opened again, by reason.",
+            ["resource", "reason"],
+            registry=registry,
+        )
+        self._cached = Gauge(
+            "kairos_operator_cached_objects",
+            "Objects that are kept in memory.",
+            ["resource"],
+            registry=registry,
+        )
+
+    def follow_queue(self, name: str, depth: Callable[[], int]) -> Callable[[float], None]:
+        """Show the depth of a queue; returns what its `on_start` is to be."""
+        self._queue_depth.labels(name).set_function(depth)
+        return self._queue_seconds.labels(name).observe
+
+    def follow_store(self, resource: str, size: Callable[[], int]) -> Callable[[str], None]:
+        """Show the size of a store; returns what its reflector's `on_restart` is to be."""
+        self._cached.labels(resource).set_function(size)
+
+        def ended(reason: str) -> None:
+            self._watch_ends.labels(resource, reason if reason in WATCH_ENDS else "other").inc()
+
+        return ended
+
+    def follow_lease(self, name: str) -> Callable[[bool], None]:
+        """Show whether this replica leads; returns what the elector's `on_change` is to be."""
+        gauge = self._leader.labels(name)
+        gauge.set(0)
+        return lambda leading: gauge.set(1 if leading else 0)
+
+    def count_call(self, verb: str, resource: str, code: str, seconds: float) -> None:
+        """What `KubeClient` is to have as `on_call`."""
+        self._calls.labels(verb, resource, code).inc()
+        self._call_seconds.labels(verb, resource).observe(seconds)
+
+    def count_reconcile(self, controller: str, seconds: float, outcome: Outcome, reason: str = "") -> None:
+        """One look at an object; `reason` is the class of the error, if there was one."""
+        self._reconciles.labels(controller, outcome).inc()
+        self._reconcile_seconds.labels(controller).observe(seconds)
+        if reason:
+            self._reconcile_errors.labels(controller, reason).inc()

@@ -1,0 +1,239 @@
+"""How this operator was asked to run: the flags and the environment, read once, as one frozen value.
+
+Nothing else in the project reads the environment. Names and defaults follow controller-runtime and the Go
+operator, so that a Deployment written for that one starts this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+from kairos_operator.logs import LEVELS, LogFormat
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+LEASE_NAME = "ce9721c3.kairos.io"  # the Go operator's: while both are installed, only one of the two acts
+V = TypeVar("V")
+
+
+class BadSetting(Exception):
+    """A flag or variable cannot be used; the message names it and says what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens; an empty host means all interfaces."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """How leader election is timed, in seconds; the defaults are client-go's."""
+
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of `kairos-operator run`.
+
+    `kubeconfig` None means the service account of the pod. An address None means "do not serve". A
+    `webhook_port` of 0 means no webhooks; an empty `webhook_cert_dir`, that the operator makes its own
+    certificate. An empty image means that none was configured.
+    """
+
+    kubeconfig: str | None
+    context: str | None
+    namespace: str
+    pod_name: str
+    leader_elect: bool
+    lease: LeaseTimes
+    metrics_address: Address | None
+    health_address: Address | None
+    webhook_port: int
+    webhook_cert_dir: str
+    log_level: str
+    log_format: LogFormat
+    operator_image: str
+    sentinel_image: str
+    default_image: str
+
+    @classmethod
+    def from_args(
+        cls,
+        args: argparse.Namespace,
+        environ: Mapping[str, str],
+        *,
+        service_account: Path = SERVICE_ACCOUNT,
+        home: Path | None = None,
+    ) -> Settings:
+        """The settings from parsed flags and an environment. Raises BadSetting."""
+        return cls(
+            kubeconfig=_kubeconfig(args.kubeconfig, environ, service_account, home or Path.home()),
+            context=args.context or None,
+            namespace=_namespace(environ, service_account),
+            pod_name=environ.get("CONTROLLER_POD_NAME", ""),
+            leader_elect=args.leader_elect,
+            lease=_lease_times(args),
+            metrics_address=_checked("--metrics-bind-address", args.metrics_bind_address, parse_address),
+            health_address=_checked(
+                "--health-probe-bind-address", args.health_probe_bind_address, parse_address
+            ),
+            webhook_port=_checked("--webhook-port", args.webhook_port, _port),
+            webhook_cert_dir=args.webhook_cert_dir,
+            log_level=_one_of("--log-level", args.log_level, LEVELS),
+            log_format=cast(LogFormat, _one_of("--log-format", args.log_format, ("text", "json"))),
+            operator_image=_image("OPERATOR_IMAGE", environ, "the image that this operator runs from"),
+            sentinel_image=_image("SENTINEL_IMAGE", environ),
+            default_image=_image("NODEOP_DEFAULT_IMAGE", environ) or "busybox:latest",
+        )
+
+
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `kairos-operator run`; their values are checked by `Settings.from_args`."""
+    times = LeaseTimes()
+    flags: tuple[tuple[str, str, str], ...] = (
+        ("kubeconfig", "", "a kubeconfig file; else KUBECONFIG, the pod's service account, ~/.kube/config"),
+        ("context", "", "the context of the kubeconfig to use"),
+        (
+            "leader-elect-lease-duration",
+            f"{times.duration:g}s",
+            "when others may take over a silent leader's lease",
+        ),
+        (
+            "leader-elect-renew-deadline",
+            f"{times.renew_deadline:g}s",
+            "when a leader that cannot renew gives up",
+        ),
+        (
+            "leader-elect-retry-period",
+            f"{times.retry_period:g}s",
+            "between two tries to get or renew the lease",
+        ),
+        ("metrics-bind-address", "0", "where /metrics is served, such as :8080; 0 for nowhere"),
+        ("health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 for nowhere"),
+        ("webhook-port", "9443", "where the admission webhooks are served; 0 for no webhooks"),
+        ("webhook-cert-dir", "", "a directory with tls.crt and tls.key; else the operator makes its own"),
+        ("log-level", "info", f"one of {', '.join(LEVELS)}"),
+        ("log-format", "text", "text or json"),
+    )
+    for name, default, text in flags:
+        told = f"{text} (default: {default})" if default else text
+        parser.add_argument(f"--{name}", default=default, metavar="VALUE", help=told)
+    parser.add_argument(
+        "--leader-elect",
+        nargs="?",
+        const=True,
+        default=False,
+        type=_parse_bool,
+        metavar="BOOL",
+        help="act only while holding a Lease, so that several replicas can run",
+    )
+
+
+def parse_address(text: str) -> Address | None:
+    """`host:port`, `:port` or `[ipv6]:port`; `0` or nothing at all for none. Raises ValueError."""
+    if text in ("", "0"):
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and not re.fullmatch(r"\[[0-9a-fA-F:.%]+\]", host)):
+        raise ValueError("give host:port, :port or 0")
+    return Address(host.strip("[]"), _port(port))
+
+
+def parse_seconds(text: str) -> float:
+    """A duration as Go writes it, such as 15s, 1m30s or 500ms, in seconds. Raises ValueError."""
+    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("give a duration such as 15s or 1m30s")
+    return sum(float(number) * units[unit] for number, unit in parts)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ValueError("give a port between 0 and 65535")
+    return int(text)
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() in ("true", "1", "t"):
+        return True
+    if text.lower() in ("false", "0", "f"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def _checked(flag: str, text: str, parse: Callable[[str], V]) -> V:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise BadSetting(f"{flag} {text!r} cannot be used: {error}") from error
+
+
+def _one_of(flag: str, text: str, allowed: tuple[str, ...]) -> str:
+    if text.lower() not in allowed:
+        raise BadSetting(f"{flag} {text!r} cannot be used: give one of {', '.join(allowed)}")
+    return text.lower()
+
+
+def _lease_times(args: argparse.Namespace) -> LeaseTimes:
+    names = ("lease-duration", "renew-deadline", "retry-period")
+    values = [getattr(args, f"leader_elect_{name.replace('-', '_')}") for name in names]
+    pairs = zip(names, values, strict=True)
+    times = LeaseTimes(*(_checked(f"--leader-elect-{name}", value, parse_seconds) for name, value in pairs))
+    if not 0 < times.retry_period < times.renew_deadline < times.duration or times.duration < 1:
+        raise BadSetting(
+            "--leader-elect-retry-period, --leader-elect-renew-deadline and --leader-elect-lease-duration must"
+            f" grow in this order, and be more than 0 (given: {', '.join(reversed(values))}); 2s, 10s, 15s will do"
+        )
+    return times
+
+
+def _kubeconfig(flag: str, environ: Mapping[str, str], service_account: Path, home: Path) -> str | None:
+    """In the order of controller-runtime: flag, KUBECONFIG, service account, the user's own file."""
+    named = flag or environ.get("KUBECONFIG", "")
+    if named:
+        if not any(Path(part).expanduser().is_file() for part in named.split(":")):
+            source = "--kubeconfig" if flag else "KUBECONFIG"
+            raise BadSetting(f"{source} names {named!r}, which does not exist: give a kubeconfig that does")
+        return named
+    if "KUBERNETES_SERVICE_HOST" in environ and (service_account / "token").is_file():
+        return None
+    own = home / ".kube" / "config"
+    if own.is_file():
+        return str(own)
+    raise BadSetting(
+        f"there is no way to a cluster: name a kubeconfig with --kubeconfig or KUBECONFIG (there is no {own}),"
+        " or run in a pod with a service account"
+    )
+
+
+def _namespace(environ: Mapping[str, str], service_account: Path) -> str:
+    """The namespace this operator lives in: where its lease, its certificate and its own pods are."""
+    named = environ.get("CONTROLLER_POD_NAMESPACE", "").strip()
+    if not named:
+        try:
+            named = (service_account / "namespace").read_text().strip()
+        except OSError:
+            named = "default"
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", named):
+        raise BadSetting(f"CONTROLLER_POD_NAMESPACE {named!r} cannot be used: give the name of a namespace")
+    return named
+
+
+def _image(name: str, environ: Mapping[str, str], needed_as: str = "") -> str:
+    image = environ.get(name, "").strip()
+    if needed_as and not image:
+        raise BadSetting(f"{name} is not set: set it to {needed_as}")
+    if re.search(r"\s", image):
+        raise BadSetting(f"{name} {image!r} cannot be used: give one image reference, without spaces")
+    return image
