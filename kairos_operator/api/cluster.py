@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +36,7 @@ class NodeView:
 
     name: str
     uid: str
-    resource_version: str
+    resource_version: str = field(compare=False)  # news of nothing else is no news
     labels: Mapping[str, str]
     unschedulable: bool = False
     ready: bool = False
@@ -60,7 +60,7 @@ class JobView:
     name: str
     namespace: str
     uid: str
-    resource_version: str
+    resource_version: str = field(compare=False)  # news of nothing else is no news
     owner: Owner | None
     node_op: str = ""
     node: str = ""
@@ -91,7 +91,7 @@ class PodView:
     name: str
     namespace: str
     uid: str
-    resource_version: str
+    resource_version: str = field(compare=False)  # news of nothing else is no news
     node: str = ""
     owner: Owner | None = None
     node_op: str = ""

@@ -7,7 +7,7 @@ project's CRD schema lets such an object in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -41,7 +41,7 @@ class Meta:
     name: str
     namespace: str = ""
     uid: str = ""
-    resource_version: str = ""
+    resource_version: str = field(default="", compare=False)
     generation: int = 0
     owner: Owner | None = None
     paused: bool = False

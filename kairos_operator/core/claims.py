@@ -13,7 +13,7 @@ from kairos_operator.api.resources import JOBS, PODS
 from kairos_operator.api.status import NodeStatus, Outcome, Step
 from kairos_operator.core.actions import Action, ClaimNode, Delete, Note, ReleaseNode
 from kairos_operator.core.site import Decision, Go, Site, Stay
-from kairos_operator.core.snapshot import ChildKey, Snapshot, Standing
+from kairos_operator.core.snapshot import ChildKey, Mark, Snapshot, Standing
 
 
 def claim(site: Site) -> Decision:
@@ -37,7 +37,7 @@ def claim(site: Site) -> Decision:
 
 def _standing(site: Site, annotation: str) -> Standing:
     # What is not known is taken as held: waiting is safe.
-    return site.snapshot.standings.get(annotation, Standing.HOLDS)
+    return site.snapshot.standings.get(Mark(annotation, site.name), Standing.HOLDS)
 
 
 def _cordons(site: Site, node: NodeView) -> bool:

@@ -6,7 +6,7 @@ in the cache is read live, and only then counts as gone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -23,6 +23,13 @@ class ChildKey(NamedTuple):
     """One child of an operation: what it is for, and on which node."""
 
     role: Role
+    node: str
+
+
+class Mark(NamedTuple):
+    """A claim's text on a node."""
+
+    claim: str
     node: str
 
 
@@ -57,9 +64,7 @@ class Snapshot:
     pods: Mapping[ChildKey, PodView] = field(default_factory=dict)  # its check and reboot pods
     job_pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)  # the pods of its Jobs, by node
     node_pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)  # all pods of draining nodes
-    standings: Mapping[str, Standing] = field(
-        default_factory=dict
-    )  # of other claims, as the annotation says them
+    standings: Mapping[Mark, Standing] = field(default_factory=dict)  # of other operations' claims
     released: frozenset[str] = frozenset()  # nodes known, by a live read or our own write, to be free of us
     refusals: Mapping[str, str] = field(
         default_factory=dict
@@ -73,7 +78,7 @@ class Needs:
     nodes: frozenset[str] = frozenset()
     children: tuple[ChildKey, ...] = ()
     drains: tuple[str, ...] = ()
-    standings: frozenset[str] = frozenset()
+    standings: frozenset[Mark] = frozenset()
     releases: tuple[str, ...] = ()
 
 
@@ -123,13 +128,14 @@ def _drains_now(op: NodeOp, record: NodeStatus, node: NodeView | None, claim: st
     return record.step is Step.DRAIN or (record.step is Step.CLAIM and claimed)
 
 
-def _other_claims(flying: Mapping[str, NodeStatus], nodes: Mapping[str, NodeView], claim: str) -> set[str]:
-    found = set()
+def _other_claims(
+    flying: Mapping[str, NodeStatus], nodes: Mapping[str, NodeView], claim: str
+) -> Iterator[Mark]:
     for name, record in flying.items():
         node = nodes.get(name)
         if record.step is Step.CLAIM and node is not None:
-            found.update({node.claimed_by, node.cordoned_by})
-    return found - {"", claim}
+            texts = {node.claimed_by, node.cordoned_by} - {"", claim}
+            yield from (Mark(text, name) for text in sorted(texts))
 
 
 def _may_be_ours_unseen(op: NodeOp, record: NodeStatus, node: NodeView | None, claim: str) -> bool:

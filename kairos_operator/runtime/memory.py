@@ -1,0 +1,47 @@
+"""What this process remembers between two looks at an operation; losing it costs a few extra reads, never safety."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+EVICTION_RETRY_SECONDS = 5.0  # kubectl drain's own interval
+_FIRST_RETRY_SECONDS = 1.0
+_LAST_RETRY_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Refusal:
+    """What the API server last said against an action, and when it may be tried again (monotonic seconds)."""
+
+    message: str
+    not_before: float
+    times: int
+
+
+@dataclass(slots=True)
+class Memory:
+    """Per operation: refused actions by subject, nodes known to be free of it, and its last status write."""
+
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    released: set[str] = field(default_factory=set)
+    status_written: float = float("-inf")
+
+    def refuse(self, subject: str, message: str, now: float, at_least: float = 0.0) -> None:
+        """Remember a refusal; the wait doubles with each one in a row, from 1 s to 30 s, and is `at_least` so long."""
+        old = self.refusals.get(subject)
+        times = old.times + 1 if old else 1
+        wait = min(_FIRST_RETRY_SECONDS * 2 ** (times - 1), _LAST_RETRY_SECONDS)
+        self.refusals[subject] = Refusal(message, now + max(wait, at_least), times)
+
+    def forget(self, subject: str) -> None:
+        """The action went through."""
+        self.refusals.pop(subject, None)
+
+    def due(self, subject: str, now: float) -> bool:
+        """Whether the action may be tried (again)."""
+        refusal = self.refusals.get(subject)
+        return refusal is None or now >= refusal.not_before
+
+    def messages(self) -> dict[str, str]:
+        """The refusals as decisions read them."""
+        return {subject: refusal.message for subject, refusal in self.refusals.items()}

@@ -1,0 +1,185 @@
+"""From caches and live reads to one frozen snapshot.
+
+Rules:
+- what is in a cache is used as it is; what should be known and is not there is read live, so that "missing" is a fact
+  by the time that a decision sees it;
+- what was read live goes into the caches;
+- a read that fails raises its ApiError: nothing is decided on half of the facts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kairos_operator.api.cluster import JobView, NodeView, PodView, parse_pod
+from kairos_operator.api.names import LABEL_POSTFLIGHT, LABEL_PREFLIGHT, LABEL_REBOOT, Claim, Role
+from kairos_operator.api.objects import NodeOp, NodeOpUpgrade
+from kairos_operator.api.resources import JOBS, NODE_OPS, NODES, PODS, Resource
+from kairos_operator.api.status import Step
+from kairos_operator.core.snapshot import ChildKey, Images, Mark, Needs, Snapshot, Standing, child, needs
+from kairos_operator.core.upgrade import UpgradeSnapshot
+from kairos_operator.runtime.caches import OWNER, Caches
+from kairos_operator.runtime.client import Client
+from kairos_operator.runtime.clock import Clock
+from kairos_operator.runtime.errors import NotFound
+from kairos_operator.runtime.memory import Memory
+
+_ROLES = {LABEL_PREFLIGHT: Role.PREFLIGHT, LABEL_POSTFLIGHT: Role.POSTFLIGHT, LABEL_REBOOT: Role.REBOOT}
+
+
+@dataclass(slots=True)
+class _Children:
+    """An operation's children as they are known."""
+
+    jobs: dict[str, JobView] = field(default_factory=dict)
+    pods: dict[ChildKey, PodView] = field(default_factory=dict)
+    job_pods: dict[str, tuple[PodView, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Makes snapshots; `operator_pod` is `<namespace>/<name>` of the pod that it runs in, if any."""
+
+    client: Client
+    caches: Caches
+    clock: Clock
+    images: Images
+    operator_pod: str = ""
+
+    async def node_op(self, op: NodeOp, memory: Memory) -> Snapshot:
+        """The facts about one NodeOp; raises ApiError."""
+        found = needs(op, self._nodes())
+        gone = await self._missing_nodes(found.nodes)
+        children = await self._children(op, found)
+        drains, standings, released = await asyncio.gather(
+            self._drains(found.drains), self._standings(found.standings), self._released(op, found, memory)
+        )
+        return Snapshot(
+            op=op,
+            now=self.clock.now(),
+            images=self.images,
+            nodes=self._nodes(),
+            operator_pod=self.operator_pod,
+            gone=gone,
+            jobs=children.jobs,
+            pods=children.pods,
+            job_pods=children.job_pods,
+            node_pods=drains,
+            standings=standings,
+            released=released,
+            refusals=memory.messages(),
+        )
+
+    async def upgrade(self, upgrade: NodeOpUpgrade, memory: Memory) -> UpgradeSnapshot:
+        """The facts about one NodeOpUpgrade; raises ApiError."""
+        name, namespace = upgrade.meta.name, upgrade.meta.namespace
+        if self.caches.node_ops.get(name, namespace) is None:
+            await self._read(NODE_OPS, name, namespace)
+        node_op = self.caches.node_ops.get(name, namespace)
+        return UpgradeSnapshot(upgrade, node_op, self.clock.now(), memory.messages())
+
+    async def standing(self, claim: Claim, node: str) -> Standing:
+        """Whether the operation that a claim names still has something to do with the node; raises ApiError."""
+        op = self._operation(claim)
+        if op is None:
+            await self._read(NODE_OPS, claim.name, claim.namespace)
+            op = self._operation(claim)
+        if op is None:
+            return Standing.GONE
+        record = op.status.nodes.get(node)
+        if op.status.phase and op.status.phase.final:
+            return Standing.DONE
+        return Standing.DONE if record is not None and record.step is Step.DONE else Standing.HOLDS
+
+    def _operation(self, claim: Claim) -> NodeOp | None:
+        op = self.caches.node_ops.get(claim.name, claim.namespace)
+        return op if op is not None and op.meta.uid == claim.uid else None
+
+    def _nodes(self) -> dict[str, NodeView]:
+        return {node.name: node for node in self.caches.nodes.values()}
+
+    async def _missing_nodes(self, names: Iterable[str]) -> frozenset[str]:
+        missing = [name for name in sorted(names) if self.caches.nodes.get(name) is None]
+        there = await asyncio.gather(*(self._read(NODES, name) for name in missing))
+        return frozenset(name for name, found in zip(missing, there, strict=True) if not found)
+
+    async def _children(self, op: NodeOp, found: Needs) -> _Children:
+        known = self._known_children(op)
+        missing = [
+            key
+            for key in found.children
+            if (key.node not in known.jobs if key.role is Role.JOB else key not in known.pods)
+        ]
+        if not missing:
+            return known
+        reads = (
+            self._read(JOBS if key.role is Role.JOB else PODS, child(op, key), op.meta.namespace)
+            for key in missing
+        )
+        there = await asyncio.gather(*reads)
+        known = self._known_children(op)
+        for key, exists in zip(missing, there, strict=True):
+            if exists:
+                self._strangers(op, key, known)
+        return known
+
+    def _strangers(self, op: NodeOp, key: ChildKey, known: _Children) -> None:
+        """An object of a child's name that is not owned by the operation is a fact too."""
+        name = child(op, key)
+        if key.role is Role.JOB and key.node not in known.jobs:
+            job = self.caches.jobs.get(name, op.meta.namespace)
+            if job is not None:
+                known.jobs[key.node] = job
+        elif key.role is not Role.JOB and key not in known.pods:
+            pod = self.caches.pods.get(name, op.meta.namespace)
+            if pod is not None:
+                known.pods[key] = pod
+
+    def _known_children(self, op: NodeOp) -> _Children:
+        known = _Children()
+        for job in self.caches.jobs.lookup(OWNER, op.meta.uid):
+            known.jobs[job.node] = job
+            known.job_pods[job.node] = tuple(self.caches.pods.lookup(OWNER, job.uid))
+        for pod in self.caches.pods.lookup(OWNER, op.meta.uid):
+            role = next((role for label, role in _ROLES.items() if label in (pod.labels or ())), None)
+            if role is not None:
+                known.pods[ChildKey(role, pod.operation_node)] = pod
+        return known
+
+    async def _drains(self, names: Iterable[str]) -> Mapping[str, tuple[PodView, ...]]:
+        async def on(node: str) -> tuple[str, tuple[PodView, ...]]:
+            listing = await self.client.list(PODS, field_selector=f"spec.nodeName={node}")
+            return node, tuple(parse_pod(item) for item in listing.items)
+
+        return dict(await asyncio.gather(*(on(name) for name in names)))
+
+    async def _standings(self, marks: Iterable[Mark]) -> Mapping[Mark, Standing]:
+        async def of(mark: Mark, claim: Claim) -> tuple[Mark, Standing]:
+            return mark, await self.standing(claim, mark.node)
+
+        known = ((mark, Claim.parse(mark.claim)) for mark in marks)
+        return dict(await asyncio.gather(*(of(mark, claim) for mark, claim in known if claim is not None)))
+
+    async def _released(self, op: NodeOp, found: Needs, memory: Memory) -> frozenset[str]:
+        """Nodes that surely carry no claim of the operation: we took it off, or a live read shows none."""
+        unsure = [name for name in found.releases if name not in memory.released]
+        await asyncio.gather(*(self._read(NODES, name) for name in unsure))
+        claim = str(op.meta.claim)
+        for name in unsure:
+            node = self.caches.nodes.get(name)
+            if node is None or claim not in (node.claimed_by, node.cordoned_by):
+                memory.released.add(name)
+        return frozenset(memory.released)
+
+    async def _read(self, resource: Resource, name: str, namespace: str = "") -> bool:
+        """Read an object live into its cache; False where it does not exist."""
+        store = self.caches.of(resource)
+        assert store is not None
+        try:
+            store.observed(await self.client.get(resource, name, namespace or None))
+        except NotFound:
+            store.missing(name, namespace)
+            return False
+        return True
