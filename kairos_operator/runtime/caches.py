@@ -52,6 +52,15 @@ class Caches:
         caches.pods.index(OWNER, lambda pod: _owner(pod.owner))
         return caches
 
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """What is cached."""
+        return (NODE_OPS, NODE_OP_UPGRADES, NODES, JOBS, PODS)
+
+    def size(self, resource: Resource) -> Callable[[], int]:
+        """Tells how many objects of a resource are cached."""
+        return lambda: len(self.of(resource) or ())
+
     def of(self, resource: Resource) -> Store[Any] | None:
         """The store of a resource, or None for one that is not cached."""
         stores: dict[Resource, Store[Any]] = {
@@ -69,7 +78,7 @@ class Caches:
         """What fills the stores and keeps them up to date, one for each."""
         selectors = {JOBS: LABEL_NODE_OP, PODS: LABEL_NODE_OP}
         found = []
-        for resource in (NODE_OPS, NODE_OP_UPGRADES, NODES, JOBS, PODS):
+        for resource in self.resources:
             store = self.of(resource)
             assert store is not None
             restarted = _told(on_restart, resource)

@@ -22,6 +22,7 @@ from kairos_operator.core import nodeop, orphans, upgrade
 from kairos_operator.core.snapshot import Standing
 from kairos_operator.runtime.apply import Applier, Subject
 from kairos_operator.runtime.caches import CLAIM, FLYING, Caches
+from kairos_operator.runtime.client import Listing
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import ApiError, Conflict, NotFound, NotLeader
 from kairos_operator.runtime.memory import Memory
@@ -62,6 +63,7 @@ class Controller:
     queue: Queue[Key]
     clock: Clock
     on_reconcile: Outcome | None = None
+    running: bool = False
     _memories: dict[str, Memory] = field(default_factory=dict)
 
     def follow(self) -> None:
@@ -80,9 +82,30 @@ class Controller:
 
     async def run(self) -> None:
         """Work until the queue is closed or this replica no longer leads (NotLeader)."""
+        await self._catch_up()
+        self.running = True
         async with asyncio.TaskGroup() as group:
             for _ in range(WORKERS):
                 group.create_task(self._work())
+
+    async def _catch_up(self) -> None:
+        """Read the operations live once: this replica's watches may be behind what the leader before it wrote last,
+        and an old status would have its deeds done again.
+        """
+        for resource in (NODE_OPS, NODE_OP_UPGRADES):
+            store = self.caches.of(resource)
+            assert store is not None
+            listing = await self._listed(resource)
+            for item in listing.items:
+                store.observed(item)
+
+    async def _listed(self, resource: Resource) -> Listing:
+        while True:
+            try:
+                return await self.applier.client.list(resource)
+            except ApiError as error:
+                log.warning("%s; trying again", error.message, extra={"object": resource.plural})
+                await self.clock.sleep(error.retry_after or 1.0)
 
     def stop(self) -> None:
         """Let `run` end once what is under way is done."""

@@ -1,0 +1,190 @@
+"""The operator process: everything wired together, started in order and ended in order.
+
+Caches fill on every replica; only the one that holds the lease acts. On SIGTERM what is under way is finished, the
+Events are written and the lease is given back, so that another replica takes over at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kairos_operator.core.snapshot import Images
+from kairos_operator.runtime import health
+from kairos_operator.runtime.apply import Applier
+from kairos_operator.runtime.backoff import Backoff
+from kairos_operator.runtime.caches import Caches, filled
+from kairos_operator.runtime.clock import Clock, SystemClock
+from kairos_operator.runtime.controller import Controller, Key
+from kairos_operator.runtime.errors import NotLeader
+from kairos_operator.runtime.events import EventRecorder
+from kairos_operator.runtime.kr8s_api import Kr8sApi
+from kairos_operator.runtime.kube_client import KubeClient
+from kairos_operator.runtime.leader import LeaderElector
+from kairos_operator.runtime.metrics import Metrics
+from kairos_operator.runtime.observe import Observer
+from kairos_operator.runtime.queue import Queue
+from kairos_operator.runtime.reflector import Reflector
+from kairos_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LEASE = "kairos-operator.kairos.io"
+GRACE_SECONDS = 10.0  # for what is under way when the process is told to end
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The parts of one replica."""
+
+    settings: Settings
+    clock: Clock
+    metrics: Metrics
+    caches: Caches
+    reflectors: list[Reflector[Any]]
+    recorder: EventRecorder
+    controller: Controller
+    elector: LeaderElector | None
+
+    @classmethod
+    def assemble(cls, settings: Settings, api: Kr8sApi) -> Operator:
+        """Wire the parts over one connection to a cluster."""
+        clock, metrics = SystemClock(), Metrics()
+        elector = _elector(settings, api, clock, metrics)
+        fence = elector.check if elector else None
+        client = KubeClient(api, fence=fence, on_call=metrics.count_call)
+        caches = Caches.empty()
+        ended = {res: metrics.follow_store(res.plural, caches.size(res)) for res in caches.resources}
+        reflectors = caches.reflectors(client, clock, lambda res, reason: ended[res](reason))
+        recorder = EventRecorder(client, clock, instance=settings.pod_name or socket.gethostname())
+        images = Images(settings.operator_image, settings.sentinel_image, settings.default_image)
+        own_pod = f"{settings.namespace}/{settings.pod_name}" if settings.pod_name else ""
+        controller = Controller(
+            caches=caches,
+            observer=Observer(client, caches, clock, images, own_pod),
+            applier=Applier(client, caches, clock, recorder),
+            queue=_queue(metrics),
+            clock=clock,
+            on_reconcile=lambda key, seconds, trouble: metrics.count_reconcile(
+                key.kind.value.kind, seconds, "error" if trouble else "success", trouble
+            ),
+        )
+        return cls(settings, clock, metrics, caches, reflectors, recorder, controller, elector)
+
+    def unsynced(self) -> str:
+        """Which caches have not seen a complete list yet, or nothing."""
+        missing = [r.resource.plural for r in self.reflectors if not r.synced.is_set()]
+        return f"no complete list yet of {', '.join(missing)}" if missing else ""
+
+    async def work(self) -> None:
+        """Act on the cluster, once the caches are filled, until told to stop."""
+        await filled(self.reflectors)
+        self.controller.follow()
+        log.info("acting on the cluster", extra={"node_ops": len(self.caches.node_ops)})
+        await self.controller.run()
+
+    async def lead(self) -> None:
+        """Act while holding the lease; raises NotLeader when it is lost."""
+        if self.elector is None:
+            await self.work()
+        else:
+            await self.elector.run(self.work)
+
+
+async def run(settings: Settings) -> int:
+    """Run one replica until SIGTERM or SIGINT; returns the exit code."""
+    api = await Kr8sApi.connect(settings.kubeconfig, settings.context)
+    try:
+        operator = Operator.assemble(settings, api)
+        async with _served(operator):
+            return await _until_told(operator)
+    finally:
+        await api.close()
+
+
+async def _until_told(operator: Operator) -> int:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    background = [asyncio.create_task(r.run()) for r in operator.reflectors]
+    background.append(asyncio.create_task(operator.recorder.run()))
+    leading, asked = asyncio.create_task(operator.lead()), asyncio.create_task(told.wait())
+    try:
+        await asyncio.wait({leading, asked, *background}, return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            return _ended_early([leading, *background])
+        log.info("told to end; finishing what is under way")
+        operator.controller.stop()
+        await asyncio.wait({leading}, timeout=GRACE_SECONDS if operator.controller.running else 0.0)
+        await operator.recorder.flush(GRACE_SECONDS / 2)
+        return 0
+    finally:
+        await _cancelled([leading, asked, *background])
+
+
+def _ended_early(tasks: Iterable[asyncio.Task[Any]]) -> int:
+    """Something that should go on for ever has ended: the process ends too, and is started anew."""
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            error = task.exception()
+            if isinstance(error, NotLeader):
+                log.error("%s; ending, to start anew as a follower", error)
+            elif error is not None:
+                log.error("a part of the operator ended; ending", exc_info=error)
+    return 1
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _served(operator: Operator) -> AsyncIterator[None]:
+    """Probes and metrics on their addresses, where they have one."""
+    settings = operator.settings
+    async with AsyncExitStack() as stack:
+        if settings.health_address is not None:
+            probes = health.probe_app({"ping": lambda: ""}, {"caches": operator.unsynced})
+            await stack.enter_async_context(
+                health.serving(probes, settings.health_address.host, settings.health_address.port)
+            )
+        if settings.metrics_address is not None:
+            app = health.metrics_app(operator.metrics.registry)
+            await stack.enter_async_context(
+                health.serving(app, settings.metrics_address.host, settings.metrics_address.port)
+            )
+        yield
+
+
+def _elector(settings: Settings, api: Kr8sApi, clock: Clock, metrics: Metrics) -> LeaderElector | None:
+    if not settings.leader_elect:
+        return None
+    return LeaderElector(
+        KubeClient(api, on_call=metrics.count_call, in_flight=2),
+        settings.namespace,
+        LEASE,
+        f"{settings.pod_name or socket.gethostname()}_{uuid.uuid4()}",
+        clock,
+        lease_duration=settings.lease.duration,
+        renew_deadline=settings.lease.renew_deadline,
+        retry_period=settings.lease.retry_period,
+        on_change=metrics.follow_lease(LEASE),
+    )
+
+
+def _queue(metrics: Metrics) -> Queue[Key]:
+    depth: list[Queue[Key]] = []
+    on_start = metrics.follow_queue("operations", lambda: len(depth[0]) if depth else 0)
+    queue: Queue[Key] = Queue(Backoff(0.2, 30.0), on_start=on_start)
+    depth.append(queue)
+    return queue
