@@ -1,0 +1,219 @@
+"""The webhook server's certificate: made, shared, told to the API server, renewed and repaired, all by itself.
+
+Every replica takes the same steps, again and again, and none of them needs to be the leader: read the Secret (or
+create it: who comes second reads what the first has written), serve what it says, tell the API server which CAs
+to trust, and go on to the next stage when it is time. Writes carry the resourceVersion that was read, so of two
+replicas that go on at once one does, and the other reads again.
+
+A Secret that cannot be read is written anew from what this replica serves, or else with a new certificate. Of the
+webhook configurations only the `caBundle` of our own webhooks is ever touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from kairos_operator.api.resources import MUTATING_WEBHOOKS, SECRETS, VALIDATING_WEBHOOKS, Resource
+from webhooks.keychain import Keychain, Timing, advanced, fresh, from_secret, to_secret
+from webhooks.keys import BadPair, load_into
+
+log = logging.getLogger("webhooks.certificates")
+
+NOT_FOUND, CONFLICT, UNPROCESSABLE = 404, 409, 422
+WEBHOOK_SUFFIX = ".operator.kairos.io"
+"""Of the names of our webhooks; one of another name in our configurations is somebody else's."""
+INTERVAL, RETRY_INTERVAL = 10.0, 2.0
+"""Seconds between steps: how long a caBundle that somebody changed stays wrong."""
+Object = dict[str, Any]
+
+
+class Client(Protocol):
+    """What certificates need of a Kubernetes client; its errors have the HTTP status as `status`."""
+
+    async def get(self, res: Resource, name: str, namespace: str | None = None) -> Object: ...
+
+    async def create(self, res: Resource, body: Object, namespace: str | None = None) -> Object: ...
+
+    async def patch(
+        self,
+        res: Resource,
+        name: str,
+        body: Any,
+        namespace: str | None = None,
+        *,
+        kind: Literal["merge", "json"] = "merge",
+    ) -> Object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the certificate is kept, and whom it is for."""
+
+    namespace: str
+    service: str = "kairos-operator-webhook-service"
+    secret: str = "kairos-operator-webhook-certificate"
+    mutating: Sequence[str] = ("kairos-operator-mutating-webhook-configuration",)
+    validating: Sequence[str] = ("kairos-operator-validating-webhook-configuration",)
+    further_names: Sequence[str] = ()
+    """DNS names besides the service's, for API servers that call the webhook by a URL."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The DNS names of the certificate; Go asks for `<service>.<namespace>.svc`."""
+        host = f"{self.service}.{self.namespace}.svc"
+        return (host, f"{host}.cluster.local", *self.further_names)
+
+    @property
+    def configurations(self) -> list[tuple[Resource, str]]:
+        """The webhook configurations that are ours."""
+        return [(MUTATING_WEBHOOKS, name) for name in self.mutating] + [
+            (VALIDATING_WEBHOOKS, name) for name in self.validating
+        ]
+
+
+@dataclass(slots=True)
+class Certificates:
+    """Keeps the certificate of `context`, in steps; `refused` is the client's error for an answer that is no success.
+
+    `ready` is set once there is a certificate to serve.
+    """
+
+    client: Client
+    refused: type[Exception]
+    context: ssl.SSLContext
+    place: Place
+    now: Callable[[], datetime]
+    timing: Timing = field(default_factory=Timing)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _served: Keychain | None = None
+
+    async def step(self, *, renew: bool = False) -> Keychain:
+        """Everything that is to be done now. Raises the client's errors, other than lost races; then step again.
+
+        `renew` begins a renewal before its time, unless one is under way.
+        """
+        secret = await self._read_or_create()
+        chain = self._chain_in(secret)
+        if chain is None:
+            return await self._write(secret, self._remedy())
+        self._serve(chain)
+        told = await self._tell(chain)
+        following = advanced(chain, self.place.names, self.now(), self.timing, told=told, renew=renew)
+        return chain if following is chain else await self._write(secret, following)
+
+    async def keep(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Steps for ever, a little faster after a failed one."""
+        while True:
+            pause = INTERVAL
+            try:
+                await self.step()
+            except self.refused as error:
+                log.warning("the webhook's certificate could not be looked after: %s", error)
+                pause = RETRY_INTERVAL
+            await sleep(pause)
+
+    async def _read_or_create(self) -> Object:
+        while True:
+            try:
+                return await self.client.get(SECRETS, self.place.secret, self.place.namespace)
+            except self.refused as error:
+                if _status(error) != NOT_FOUND:
+                    raise
+            try:
+                return await self._create(self._remedy())
+            except self.refused as error:
+                if _status(error) != CONFLICT:
+                    raise
+
+    async def _create(self, chain: Keychain) -> Object:
+        body = to_secret(chain)
+        body["data"] = {name: value for name, value in body["data"].items() if value is not None}
+        body["metadata"] |= {"name": self.place.secret, "namespace": self.place.namespace}
+        body |= {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls"}
+        return await self.client.create(SECRETS, body, self.place.namespace)
+
+    def _chain_in(self, secret: Mapping[str, Any]) -> Keychain | None:
+        try:
+            return from_secret(secret, self.place.names)
+        except BadPair as error:
+            log.warning(
+                "the Secret %s/%s is written anew: %s", self.place.namespace, self.place.secret, error
+            )
+            return None
+
+    def _remedy(self) -> Keychain:
+        """What to store where nothing usable is stored: what is served, or something new."""
+        return self._served or fresh(self.place.names, self.now(), self.timing)
+
+    async def _write(self, secret: Mapping[str, Any], chain: Keychain) -> Keychain:
+        """Stores the next stage and takes it up; where another replica was first, what that one stored."""
+        body = to_secret(chain)
+        body["metadata"]["resourceVersion"] = secret["metadata"]["resourceVersion"]
+        try:
+            await self.client.patch(SECRETS, self.place.secret, body, self.place.namespace, kind="merge")
+        except self.refused as error:
+            if _status(error) not in (CONFLICT, NOT_FOUND):
+                raise
+            stored = self._chain_in(await self._read_or_create())
+            if stored is None:
+                raise
+            chain = stored
+        await self._tell(chain)
+        self._serve(chain)
+        return chain
+
+    def _serve(self, chain: Keychain) -> None:
+        if self._served is None or self._served.current != chain.current:
+            load_into(self.context, chain.current.certificate, chain.current.key)
+            log.info("serving the certificate that ends at %s", chain.current.ends)
+        self._served = chain
+        self.ready.set()
+
+    async def _tell(self, chain: Keychain) -> bool:
+        """Gives the API server the CAs to trust; whether every configuration of ours had exactly them already."""
+        bundle = base64.b64encode(chain.trusted).decode()
+        told = [await self._tell_one(res, name, bundle) for res, name in self.place.configurations]
+        return all(told)
+
+    async def _tell_one(self, res: Resource, name: str, bundle: str) -> bool:
+        try:
+            configuration = await self.client.get(res, name)
+        except self.refused as error:
+            if _status(error) != NOT_FOUND:
+                raise
+            return True
+        patch = bundle_patch(configuration, bundle)
+        if not patch:
+            return True
+        try:
+            await self.client.patch(res, name, patch, kind="json")
+        except self.refused as error:
+            if _status(error) not in (NOT_FOUND, CONFLICT, UNPROCESSABLE):
+                raise
+        else:
+            log.info("%s %s has the webhook's CA now", res.kind, name)
+        return False
+
+
+def bundle_patch(configuration: Mapping[str, Any], bundle: str) -> list[dict[str, Any]]:
+    """The JSON patch that gives our webhooks in a configuration the CA bundle; empty where they have it."""
+    found: list[dict[str, Any]] = []
+    for index, webhook in enumerate(configuration.get("webhooks") or ()):
+        ours = str(webhook.get("name", "")).endswith(WEBHOOK_SUFFIX)
+        if ours and webhook.get("clientConfig", {}).get("caBundle") != bundle:
+            at = f"/webhooks/{index}"
+            found.append({"op": "test", "path": f"{at}/name", "value": webhook["name"]})
+            found.append({"op": "add", "path": f"{at}/clientConfig/caBundle", "value": bundle})
+    return found
+
+
+def _status(error: Exception) -> int:
+    status = getattr(error, "status", 0)
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,58 @@
+"""A certificate that somebody else keeps in a directory, such as cert-manager's mounted Secret: loaded and reloaded.
+
+The directory has `tls.crt` and `tls.key`. Nothing is made, and no Kubernetes call is: the caBundle is the affair
+of whoever makes the certificate. A pair that does not match, as in the middle of a change, leaves the old in use.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from webhooks.keys import load_into
+
+INTERVAL = 10.0
+"""Seconds between two looks at the files."""
+
+log = logging.getLogger("webhooks.certificates")
+
+
+class CertificateFiles:
+    """Keeps the certificate of `context` as the files say."""
+
+    def __init__(self, context: ssl.SSLContext, directory: Path) -> None:
+        self._context = context
+        self._directory = directory
+        self._seen = (b"", b"")
+
+    async def keep(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Looks at the files for ever."""
+        while True:
+            try:
+                self.step()
+            except OSError as error:  # an ssl.SSLError is one
+                log.warning("the certificate in %s cannot be used: %s", self._directory, error)
+            await sleep(INTERVAL)
+
+    def step(self) -> bool:
+        """Loads the files where they have changed; whether the ones now there are in use.
+
+        Raises OSError where they cannot be read, ssl.SSLError where the first ones are no pair.
+        """
+        found = ((self._directory / "tls.crt").read_bytes(), (self._directory / "tls.key").read_bytes())
+        if found == self._seen:
+            return True
+        try:
+            load_into(self._context, *found)
+        except ssl.SSLError as error:
+            if self._seen == (b"", b""):
+                raise
+            log.warning(
+                "%s: not a certificate and its key, the old one stays in use: %s", self._directory, error
+            )
+            return False
+        self._seen = found
+        log.info("serving the certificate in %s", self._directory)
+        return True

@@ -1,0 +1,186 @@
+"""AdmissionReview (admission.k8s.io/v1) in and out: bytes to a value, and a verdict to the answer. Pure.
+
+`mutate` fills in defaults, and refuses what has faults already: the CRD's schema is checked between the two
+webhooks, and an object that fails there would show only the schema's faults. So all of them come in one answer.
+`validate` checks again what other webhooks have left, and warns. An update that leaves the spec alone passes
+both: labels, finalizers and owners of an object must stay editable, whatever is thought of its spec.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kairos_operator.api.nodeop import DEFAULT_IMAGE
+from kairos_operator.api.resources import GROUP, Resource
+from webhooks.defaults import Operation, patch_for, patched
+from webhooks.faults import Fault, invalid_status
+from webhooks.lookups import Lookups, NoLookups
+from webhooks.oneoff import refusal, spec_changed
+from webhooks.validate import faults_of
+from webhooks.warnings import warnings_for
+
+API_VERSION = "admission.k8s.io/v1"
+BAD_REQUEST = 400
+
+
+class Malformed(ValueError):
+    """A body that is no AdmissionReview request, so that there is nothing to answer it with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the API server asks about."""
+
+    uid: str
+    operation: str
+    group: str
+    kind: str
+    name: str
+    namespace: str
+    user: str
+    obj: Mapping[str, Any]
+    old: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the object may be stored, and what goes with that."""
+
+    status: Mapping[str, Any] | None = None
+    """The metav1.Status of a refusal; None lets the object in."""
+    patch: Sequence[Operation] = ()
+    warnings: Sequence[str] = ()
+
+    @property
+    def allowed(self) -> bool:
+        return self.status is None
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the webhooks know besides the request."""
+
+    default_image: str = DEFAULT_IMAGE
+    lookups: Lookups = field(default_factory=NoLookups)
+
+
+Door = Callable[[Resource, Request, Knowledge], Verdict]
+
+
+def parse(body: bytes) -> Request:
+    """The request in a body. Raises Malformed."""
+    try:
+        review = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"the body is not JSON: {type(error).__name__}") from None
+    if not isinstance(review, dict) or review.get("kind") != "AdmissionReview":
+        raise Malformed("the body is not an AdmissionReview")
+    if review.get("apiVersion") != API_VERSION:
+        raise Malformed(f"the review's version is not {API_VERSION}")
+    request = review.get("request")
+    if not isinstance(request, dict) or not _is_text(request.get("uid")):
+        raise Malformed("the review has no request with a uid")
+    return _parse_request(request)
+
+
+def _parse_request(request: Mapping[str, Any]) -> Request:
+    kind, user = _object(request.get("kind")), _object(request.get("userInfo"))
+    old = request.get("oldObject")
+    return Request(
+        uid=request["uid"],
+        operation=_text(request.get("operation")),
+        group=_text(kind.get("group")),
+        kind=_text(kind.get("kind")),
+        name=_text(request.get("name")),
+        namespace=_text(request.get("namespace")),
+        user=_text(user.get("username")),
+        obj=_object(request.get("object")),
+        old=old if isinstance(old, dict) else None,
+    )
+
+
+def render(request: Request, verdict: Verdict) -> dict[str, Any]:
+    """The AdmissionReview that answers `request`."""
+    response: dict[str, Any] = {"uid": request.uid, "allowed": verdict.allowed}
+    if verdict.status is not None:
+        response["status"] = dict(verdict.status)
+    if verdict.patch:
+        response["patchType"] = "JSONPatch"
+        response["patch"] = base64.b64encode(json.dumps(list(verdict.patch)).encode()).decode()
+    if verdict.warnings:
+        response["warnings"] = list(verdict.warnings)
+    return {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}
+
+
+def mutate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdict:
+    """Fills in the defaults of an object on create and update."""
+    operations = patch_for(resource, request.obj, knowledge.default_image, request.old)
+    obj = patched(request.obj, operations)
+    faults = _faults(resource, request, obj)
+    return Verdict(_refused(resource, request, faults)) if faults else Verdict(patch=operations)
+
+
+def validate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdict:
+    """Refuses an object that has faults, with all of them, and warns of what is legal and risky."""
+    faults = _faults(resource, request, request.obj)
+    if faults:
+        return Verdict(_refused(resource, request, faults))
+    if request.old is not None and not spec_changed(request.old, request.obj):
+        return Verdict()
+    found = warnings_for(resource, request.obj, request.namespace, knowledge.lookups, request.old)
+    return Verdict(warnings=found)
+
+
+def answer(resource: Resource, door: Door, request: Request, knowledge: Knowledge) -> Verdict:
+    """The verdict of one webhook; a request about something else is refused."""
+    if (request.group, request.kind) != (GROUP, resource.kind):
+        said = f'this webhook is for {resource.kind}.{GROUP}, not "{request.kind}.{request.group}"'
+        return Verdict(_bad_request(said))
+    if request.operation not in ("CREATE", "UPDATE"):
+        return Verdict()
+    if request.operation == "UPDATE" and request.old is None:
+        return Verdict(_bad_request("an update comes with its oldObject"))
+    try:
+        return door(resource, request, knowledge)
+    except RecursionError:
+        return Verdict(_bad_request("the object is nested too deeply"))
+
+
+def _faults(resource: Resource, request: Request, obj: Mapping[str, Any]) -> list[Fault]:
+    if request.old is None:
+        return faults_of(resource, obj)
+    if not spec_changed(request.old, obj):
+        return []
+    return refusal(resource.kind, request.old, obj) or faults_of(resource, obj)
+
+
+def _refused(resource: Resource, request: Request, faults: Sequence[Fault]) -> dict[str, Any]:
+    metadata = _object(request.obj.get("metadata"))
+    prefix = _text(metadata.get("generateName"))
+    unnamed = f"generateName: {prefix}" if prefix else ""
+    name = _text(metadata.get("name")) or request.name or unnamed
+    return invalid_status(resource.kind, name, faults)
+
+
+def _bad_request(message: str) -> dict[str, Any]:
+    return {"status": "Failure", "message": message, "reason": "BadRequest", "code": BAD_REQUEST}
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,162 @@
+"""The HTTPS server that the API server calls: four paths, and nothing else.
+
+    POST /mutate-operator-kairos-io-v1alpha1-nodeop[upgrade]
+    POST /validate-operator-kairos-io-v1alpha1-nodeop[upgrade]
+
+Every request gets a well-formed answer or a closed connection. Of a review, only kind, name, user and verdict are
+logged: a spec may hold secrets. HTTP/1.1 only, since the API server falls back to it and aiohttp has no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from kairos_operator.api.crd import MODELS
+from kairos_operator.api.resources import Resource
+from webhooks.review import (
+    Door,
+    Knowledge,
+    Malformed,
+    Request,
+    Verdict,
+    answer,
+    mutate,
+    parse,
+    render,
+    validate,
+)
+
+MAX_BODY = 8 * 2**20
+"""Bytes of a review: object and oldObject, each within etcd's 1.5 MiB, in JSON with escapes."""
+BODY_TIMEOUT = 10.0
+"""Seconds that a client may take to send a body; the API server itself waits ten for the answer."""
+HEADER_TIMEOUT = 10.0
+"""Seconds from a connection's beginning to its first request."""
+KEEP_ALIVE = 75.0
+STOP_TIMEOUT = 5.0
+DOORS: Mapping[str, Door] = {"mutate": mutate, "validate": validate}
+
+log = logging.getLogger("webhooks")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def path_of(door: str, resource: Resource) -> str:
+    """The path of a webhook, as kubebuilder forms it: door, group, version and kind."""
+    group = resource.group.replace(".", "-")
+    return f"/{door}-{group}-{resource.version}-{resource.kind.lower()}"
+
+
+class AdmissionServer:
+    """Serves the webhooks of both kinds over TLS, from `start` to `stop`.
+
+    `context` may be given new certificates while the server runs: new connections get them, open ones stay.
+    """
+
+    def __init__(self, knowledge: Knowledge, context: ssl.SSLContext) -> None:
+        self._knowledge = knowledge
+        self._context = context
+        self._server: asyncio.Server | None = None
+        self._silent: set[web.RequestHandler] = set()
+        self._runner = web.AppRunner(
+            self._application(), access_log=None, keepalive_timeout=KEEP_ALIVE, handler_cancellation=True
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on, once it does; what `port=0` came to."""
+        if self._server is None:
+            raise RuntimeError("the admission server has not been started")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self, host: str, port: int) -> None:
+        """Listens. Raises OSError where the address cannot be had."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            self._connection,
+            host,
+            port,
+            ssl=self._context,
+            backlog=1024,
+            ssl_handshake_timeout=HEADER_TIMEOUT,
+        )
+
+    async def stop(self) -> None:
+        """Takes no new connections, answers what is under way, and closes."""
+        if self._server is not None:
+            self._server.close()
+        await self._runner.shutdown()
+        await self._runner.cleanup()
+
+    def _application(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_BODY)
+        for resource in MODELS:
+            for name, door in DOORS.items():
+                app.router.add_post(path_of(name, resource), self._handler(resource, door))
+        return app
+
+    def _connection(self) -> asyncio.Protocol:
+        """A connection that is closed where it says nothing: aiohttp itself would wait for ever."""
+        factory = self._runner.server
+        assert factory is not None, "the runner is set up"
+        protocol = factory()
+        self._silent.add(protocol)
+        asyncio.get_running_loop().call_later(HEADER_TIMEOUT, self._close_silent, protocol)
+        return protocol
+
+    def _close_silent(self, protocol: web.RequestHandler) -> None:
+        if protocol in self._silent:
+            self._silent.remove(protocol)
+            protocol.force_close()
+
+    def _handler(self, resource: Resource, door: Door) -> Handler:
+        async def review(http: web.Request) -> web.Response:
+            self._silent.discard(http.protocol)
+            try:
+                async with asyncio.timeout(BODY_TIMEOUT):
+                    body = await http.read()
+                request = parse(body)
+            except TimeoutError:
+                return _refused(408, "the body took too long")
+            except Malformed as error:
+                return _refused(400, str(error))
+            verdict = answer(resource, door, request, self._knowledge)
+            _log(request, door, verdict)
+            return web.json_response(render(request, verdict))
+
+        return review
+
+
+def server_context() -> ssl.SSLContext:
+    """A TLS context for the server, yet without a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _refused(code: int, message: str) -> web.Response:
+    """An answer to what is no review: a metav1.Status, and the connection ends."""
+    status = {"apiVersion": "v1", "kind": "Status", "status": "Failure", "message": message, "code": code}
+    response = web.Response(status=code, text=json.dumps(status), content_type="application/json")
+    response.force_close()
+    return response
+
+
+def _log(request: Request, door: Door, verdict: Verdict) -> None:
+    log.info(
+        "%s %s %s/%r by %r: %s",
+        door.__name__,
+        request.kind,
+        request.namespace,
+        request.name,
+        request.user,
+        "allowed" if verdict.allowed else "refused",
+    )

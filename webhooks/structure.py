@@ -1,0 +1,72 @@
+"""What the models refuse, as faults: the same types, bounds and required fields that the CRD schema has.
+
+Reading is strict, as the API server is: `"6"` is no integer and `"yes"` no boolean.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from kairos_operator.api.base import ApiModel
+from webhooks.faults import Fault, FaultType, Path
+
+Context = Mapping[str, Any]
+
+_TYPES = {
+    "string_type": "string",
+    "string_unicode": "string",
+    "int_type": "integer",
+    "int_from_float": "integer",
+    "int_parsing_size": "integer",
+    "bool_type": "boolean",
+    "list_type": "array",
+    "dict_type": "object",
+    "model_type": "object",
+    "model_attributes_type": "object",
+}
+
+_DETAILS: Mapping[str, tuple[FaultType, Callable[[Context], str]]] = {
+    "missing": (FaultType.REQUIRED, lambda _: ""),
+    "string_too_short": (
+        FaultType.INVALID,
+        lambda c: f"should be at least {c['min_length']} chars long",
+    ),
+    "string_too_long": (FaultType.TOO_LONG, lambda c: f"may not be more than {c['max_length']} bytes"),
+    "string_pattern_mismatch": (FaultType.INVALID, lambda c: f"should match '{c['pattern']}'"),
+    "greater_than_equal": (FaultType.INVALID, lambda c: f"should be greater than or equal to {c['ge']}"),
+    "less_than_equal": (FaultType.INVALID, lambda c: f"should be less than or equal to {c['le']}"),
+    "too_short": (FaultType.INVALID, lambda c: f"should have at least {c['min_length']} items"),
+    "too_long": (FaultType.TOO_MANY, lambda c: f"must have at most {c['max_length']} items"),
+    "enum": (
+        FaultType.NOT_SUPPORTED,
+        lambda c: "supported values: " + str(c["expected"]).replace(" or ", ", ").replace("'", '"'),
+    ),
+}
+
+
+def structural_faults(model: type[ApiModel], value: Any, at: Path) -> list[Fault]:
+    """What `model` refuses in `value`, which stands at the path `at`."""
+    try:
+        model.model_validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        return [_fault(found, at) for found in error.errors(include_url=False)]
+    return []
+
+
+def _fault(found: Mapping[str, Any], at: Path) -> Fault:
+    where = at + tuple(step for step in found["loc"] if step != "[key]")
+    kind, value, context = found["type"], found.get("input"), found.get("ctx", {})
+    if kind in _TYPES:
+        return Fault(where, FaultType.WRONG_TYPE, f"must be of type {_TYPES[kind]}", value)
+    if kind == "json_invalid":
+        return Fault(where, FaultType.INVALID, "is not text that can be stored", None)
+    if kind in _DETAILS:
+        type_, detail = _DETAILS[kind]
+        if kind in ("too_short", "too_long"):
+            value = context["actual_length"]
+        return Fault(where, type_, detail(context), value)
+    return Fault(where, FaultType.INVALID, found["msg"], value)

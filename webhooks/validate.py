@@ -1,0 +1,148 @@
+"""Whether an object may be stored: all its faults at once.
+
+The models say what the CRD schema says; the checks here add what needs more than one field, or a grammar. They
+read the raw object and step over what has the wrong type, since the models report that: one fault hides no other.
+Where both speak of a field, the check is heard, because it says what to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from kairos_operator.api.crd import MODELS
+from kairos_operator.api.nodeop import CLEAN_PATH
+from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
+from webhooks.faults import Fault, FaultType, Path, ordered
+from webhooks.labels import selector_faults, subdomain_fault
+from webhooks.references import NotAnImage, parse_image
+from webhooks.structure import structural_faults
+
+Check = Callable[[Mapping[str, Any]], Iterator[Fault]]
+
+SPEC: Path = ("spec",)
+MAX_ARGUMENT = 131071
+"""Bytes of one argument that Linux passes on (MAX_ARG_STRLEN, less the closing NUL)."""
+_CLEAN = re.compile(CLEAN_PATH.rstrip("$"))
+_HIDDEN = re.compile(r"/(?:dev|proc|sys)(?:/.*)?")
+
+
+def faults_of(resource: Resource, obj: Mapping[str, Any]) -> list[Fault]:
+    """Everything that is wrong with an object of the kind, its defaults filled in or not."""
+    found = list(_name_faults(obj.get("metadata")))
+    if "spec" not in obj or obj["spec"] is None:
+        return ordered([*found, Fault(SPEC, FaultType.REQUIRED)])
+    spec = obj["spec"]
+    if isinstance(spec, dict):
+        for check in _CHECKS[resource]:
+            found.extend(check(spec))
+    covered = {fault.path for fault in found}
+    structure = structural_faults(MODELS[resource][0], spec, SPEC)
+    return ordered([*found, *(fault for fault in structure if fault.path not in covered)])
+
+
+def _name_faults(metadata: Any) -> Iterator[Fault]:
+    """The API server checks names too, but not where there is none."""
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name, prefix = metadata.get("name"), metadata.get("generateName")
+    if not name and not prefix:
+        yield Fault(("metadata", "name"), FaultType.REQUIRED, "name or generateName is required")
+    elif isinstance(name, str) and name and (fault := subdomain_fault(name)):
+        yield Fault(("metadata", "name"), FaultType.INVALID, fault, name)
+    elif not name and isinstance(prefix, str) and (fault := subdomain_fault(prefix[:58] + "x")):
+        yield Fault(("metadata", "generateName"), FaultType.INVALID, fault, prefix)
+
+
+def _image_faults(image: Any, at: Path) -> Iterator[Fault]:
+    if not isinstance(image, str) or not image:
+        return
+    try:
+        parse_image(image)
+    except NotAnImage as error:
+        yield Fault(at, FaultType.INVALID, str(error), image)
+
+
+def _command_faults(command: Any, at: Path) -> Iterator[Fault]:
+    if not isinstance(command, list):
+        return
+    if not command:
+        yield Fault(at, FaultType.REQUIRED, "must name the program to run")
+    elif command[0] == "":
+        yield Fault((*at, 0), FaultType.REQUIRED, "must name the program to run")
+    for index, word in enumerate(command):
+        if not isinstance(word, str):
+            continue
+        if "\0" in word:
+            yield Fault((*at, index), FaultType.INVALID, "must not contain NUL characters", word)
+        if len(word.encode(errors="replace")) > MAX_ARGUMENT:
+            yield Fault((*at, index), FaultType.TOO_LONG, f"may not be more than {MAX_ARGUMENT} bytes")
+
+
+def _image(spec: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from _image_faults(spec.get("image"), (*SPEC, "image"))
+
+
+def _pull_secrets(spec: Mapping[str, Any]) -> Iterator[Fault]:
+    secrets = spec.get("imagePullSecrets")
+    for index, secret in enumerate(secrets if isinstance(secrets, list) else ()):
+        name = secret.get("name") if isinstance(secret, dict) else None
+        if isinstance(name, str) and (fault := subdomain_fault(name)):
+            yield Fault((*SPEC, "imagePullSecrets", index, "name"), FaultType.INVALID, fault, name)
+
+
+def _selector(spec: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from selector_faults(spec.get("nodeSelector"), (*SPEC, "nodeSelector"))
+
+
+def _command(spec: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from _command_faults(spec.get("command"), (*SPEC, "command"))
+
+
+def _host_mount_path(spec: Mapping[str, Any]) -> Iterator[Fault]:
+    path = spec.get("hostMountPath")
+    if not isinstance(path, str):
+        return
+    where = (*SPEC, "hostMountPath")
+    if not path.startswith("/"):
+        yield Fault(where, FaultType.INVALID, "must be an absolute path", path)
+    elif path.strip("/") == "":
+        yield Fault(where, FaultType.INVALID, "must not be the root of the container", path)
+    elif not _CLEAN.fullmatch(path):
+        detail = "must be a clean path: no '//', '.' or '..', no ':' or control characters, no '/' at the end"
+        yield Fault(where, FaultType.INVALID, detail, path)
+    elif _HIDDEN.fullmatch(path):
+        yield Fault(where, FaultType.INVALID, "must not hide the container's /dev, /proc or /sys", path)
+
+
+def _drain(spec: Mapping[str, Any]) -> Iterator[Fault]:
+    options = spec.get("drainOptions")
+    if isinstance(options, dict) and options.get("enabled") is True and spec.get("cordon") is not True:
+        where = (*SPEC, "drainOptions", "enabled")
+        yield Fault(where, FaultType.INVALID, "needs spec.cordon: true", True)
+
+
+def _node_checks(spec: Mapping[str, Any]) -> Iterator[Fault]:
+    for name in ("preflight", "postflight"):
+        check = spec.get(name)
+        if isinstance(check, dict):
+            yield from _command_faults(check.get("command"), (*SPEC, name, "command"))
+            yield from _image_faults(check.get("image"), (*SPEC, name, "image"))
+
+
+def _exclude_paths(spec: Mapping[str, Any]) -> Iterator[Fault]:
+    paths = spec.get("excludePaths")
+    for index, path in enumerate(paths if isinstance(paths, list) else ()):
+        if not isinstance(path, str):
+            continue
+        where = (*SPEC, "excludePaths", index)
+        if not path.startswith("/"):
+            yield Fault(where, FaultType.INVALID, "must be an absolute path", path)
+        elif re.search(r"[\n\r\0]", path):
+            yield Fault(where, FaultType.INVALID, "must not contain line breaks or NUL characters", path)
+
+
+_CHECKS: Mapping[Resource, tuple[Check, ...]] = {
+    NODE_OPS: (_image, _pull_secrets, _selector, _command, _host_mount_path, _drain, _node_checks),
+    NODE_OP_UPGRADES: (_image, _pull_secrets, _selector, _exclude_paths),
+}

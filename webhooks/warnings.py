@@ -1,0 +1,100 @@
+"""What is legal and risky, said in the `Warning:` lines of kubectl.
+
+Each warning is one short sentence that names the field and the way out. A value that is wrong has faults, and an
+update that leaves the spec alone has been warned of before: neither is warned of here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kairos_operator.api.crd import MODELS
+from kairos_operator.api.names import CONTROL_PLANE_LABELS
+from kairos_operator.api.nodeop import NodeOpSpec
+from kairos_operator.api.nodeopupgrade import NodeOpUpgradeSpec
+from kairos_operator.api.resources import Resource
+from webhooks.lookups import Labels, Lookups
+from webhooks.references import parse_image
+
+ENFORCE_LABEL = "pod-security.kubernetes.io/enforce"
+REFUSING_LEVELS = ("baseline", "restricted")
+MAX_WARNINGS = 5
+SHOWN_IMAGE = 80
+
+Spec = NodeOpSpec | NodeOpUpgradeSpec
+
+
+def warnings_for(
+    resource: Resource,
+    obj: Mapping[str, Any],
+    namespace: str,
+    lookups: Lookups,
+    old: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """The warnings about a faultless object, the gravest first; `old` is what an update replaces."""
+    spec = MODELS[resource][0].model_validate(obj["spec"])
+    assert isinstance(spec, NodeOpSpec | NodeOpUpgradeSpec)
+    found = [*_namespace(namespace, lookups), *_targets(spec, lookups), *_images(spec, old)]
+    return found[:MAX_WARNINGS]
+
+
+def _namespace(namespace: str, lookups: Lookups) -> Iterator[str]:
+    labels = lookups.namespace_labels(namespace)
+    level = labels.get(ENFORCE_LABEL) if labels is not None else None
+    if level in REFUSING_LEVELS:
+        yield (
+            f'namespace "{namespace}" enforces the Pod Security level "{level}", which refuses the privileged '
+            "pods of the operation: use a namespace with level privileged"
+        )
+
+
+def _targets(spec: Spec, lookups: Lookups) -> Iterator[str]:
+    nodes = lookups.node_labels()
+    if nodes is None:
+        return
+    targets = [labels for labels in nodes if spec.node_selector is None or spec.node_selector.matches(labels)]
+    if not targets:
+        yield "spec.nodeSelector: matches no node at present: the operation would complete without doing anything"
+        return
+    together = sum(_is_control_plane(labels) for labels in targets)
+    if _reboots(spec) and together > 1 and (spec.concurrency == 0 or spec.concurrency >= together):
+        how = "0 means all nodes at once" if spec.concurrency == 0 else "control-plane nodes come first"
+        yield (
+            f"spec.concurrency: {spec.concurrency} reboots {together} control-plane nodes at once ({how}): "
+            "the API may be gone meanwhile; use 1"
+        )
+
+
+def _is_control_plane(labels: Labels) -> bool:
+    return any(label in labels for label in CONTROL_PLANE_LABELS)
+
+
+def _reboots(spec: Spec) -> bool:
+    return spec.includes_active if isinstance(spec, NodeOpUpgradeSpec) else spec.reboot_on_success
+
+
+def _images(spec: Spec, old: Mapping[str, Any] | None) -> Iterator[str]:
+    images = {"spec.image": spec.image}
+    if isinstance(spec, NodeOpSpec):
+        checks = {"preflight": spec.preflight, "postflight": spec.postflight}
+        images |= {f"spec.{name}.image": check.image for name, check in checks.items() if check is not None}
+        for field, image in images.items():
+            if _left_behind(spec, image, old):
+                yield f"{field}: still {_short(image)}, which spec.image no longer is: leave it out or change it too"
+    said = set()
+    for field, image in images.items():
+        if image is not None and image not in said and parse_image(image).floats:
+            said.add(image)
+            yield f"{field}: {_short(image)} may be another image on each node: use a fixed tag or a digest"
+
+
+def _left_behind(spec: NodeOpSpec, image: str | None, old: Mapping[str, Any] | None) -> bool:
+    """Whether a check's image was filled in from a spec.image that has been corrected since."""
+    before = (old or {}).get("spec", {}).get("image")
+    return image is not None and image == before and image != spec.image
+
+
+def _short(image: str | None) -> str:
+    text = image or ""
+    return f'"{text}"' if len(text) <= SHOWN_IMAGE else f'"{text[:SHOWN_IMAGE]}..."'
