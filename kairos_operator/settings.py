@@ -1,7 +1,7 @@
 """How this operator was asked to run: the flags and the environment, read once, as one frozen value.
 
-Nothing else in the project reads the environment. Names and defaults follow controller-runtime and the Go
-operator, so that a Deployment written for that one starts this one.
+Nothing else in the project reads the environment. Names, defaults and precedence follow controller-runtime and
+the existing Go operator.
 """
 
 from __future__ import annotations
@@ -73,11 +73,10 @@ class Settings:
         environ: Mapping[str, str],
         *,
         service_account: Path = SERVICE_ACCOUNT,
-        home: Path | None = None,
     ) -> Settings:
         """The settings from parsed flags and an environment. Raises BadSetting."""
         return cls(
-            kubeconfig=_kubeconfig(args.kubeconfig, environ, service_account, home or Path.home()),
+            kubeconfig=_kubeconfig(args.kubeconfig, environ, service_account),
             context=args.context or None,
             namespace=_namespace(environ, service_account),
             pod_name=environ.get("CONTROLLER_POD_NAME", ""),
@@ -198,7 +197,7 @@ def _lease_times(args: argparse.Namespace) -> LeaseTimes:
     return times
 
 
-def _kubeconfig(flag: str, environ: Mapping[str, str], service_account: Path, home: Path) -> str | None:
+def _kubeconfig(flag: str, environ: Mapping[str, str], service_account: Path) -> str | None:
     """In the order of controller-runtime: flag, KUBECONFIG, service account, the user's own file."""
     named = flag or environ.get("KUBECONFIG", "")
     if named:
@@ -208,7 +207,7 @@ def _kubeconfig(flag: str, environ: Mapping[str, str], service_account: Path, ho
         return named
     if "KUBERNETES_SERVICE_HOST" in environ and (service_account / "token").is_file():
         return None
-    own = home / ".kube" / "config"
+    own = Path(environ.get("HOME", "/")) / ".kube" / "config"
     if own.is_file():
         return str(own)
     raise BadSetting(

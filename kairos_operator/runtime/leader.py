@@ -116,7 +116,8 @@ class LeaderElector:
     async def _keep(self) -> None:
         """Renew for as long as it works; returns when the lease is lost."""
         while True:
-            await self._clock.sleep(self._retry_period)
+            left = self._fence_until - self._clock.monotonic()
+            await self._clock.sleep(max(0.0, min(self._retry_period, left)))
             left = self._fence_until - self._clock.monotonic()
             if left <= 0:
                 log.error("lost the lease: it could not be renewed in time")

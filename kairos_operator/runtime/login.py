@@ -125,4 +125,7 @@ def _token_file(auth: KubeAuth) -> Path | None:
     named = (auth._user or {}).get("tokenFile")
     if not named:
         return None
-    return Path(str(auth.kubeconfig.get_path(auth._use_context))).expanduser().parent / str(named)
+    path = Path(str(named))
+    if path.is_absolute():
+        return path
+    return Path(str(auth.kubeconfig.get_path(auth._use_context))).expanduser().parent / path

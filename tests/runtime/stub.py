@@ -86,7 +86,7 @@ async def serving() -> AsyncIterator[Stub]:
 
 def _what(request: web.Request) -> str:
     method = "WATCH" if request.query.get("watch") else request.method
-    return f"{method} {request.path}"
+    return f"{method} {request.path.rstrip('/')}"
 
 
 def answer(body: Any, code: int = 200, headers: dict[str, str] | None = None) -> Reply:
