@@ -22,13 +22,15 @@ from kairos_operator.runtime.apply import Applier
 from kairos_operator.runtime.backoff import Backoff
 from kairos_operator.runtime.caches import Caches, filled
 from kairos_operator.runtime.clock import Clock, SystemClock
-from kairos_operator.runtime.controller import Controller, Key
+from kairos_operator.runtime.controller import Controller
+from kairos_operator.runtime.deeds import Deeds
 from kairos_operator.runtime.errors import NotLeader
 from kairos_operator.runtime.events import EventRecorder
 from kairos_operator.runtime.kr8s_api import Kr8sApi
 from kairos_operator.runtime.kube_client import KubeClient
 from kairos_operator.runtime.leader import LeaderElector
 from kairos_operator.runtime.metrics import Metrics
+from kairos_operator.runtime.news import Key
 from kairos_operator.runtime.observe import Observer
 from kairos_operator.runtime.queue import Queue
 from kairos_operator.runtime.reflector import Reflector
@@ -69,7 +71,7 @@ class Operator:
         controller = Controller(
             caches=caches,
             observer=Observer(client, caches, clock, images, own_pod),
-            applier=Applier(client, caches, clock, recorder),
+            applier=Applier(Deeds(client, caches), clock, recorder),
             queue=_queue(metrics),
             clock=clock,
             on_reconcile=lambda key, seconds, trouble: metrics.count_reconcile(

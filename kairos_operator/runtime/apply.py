@@ -4,7 +4,7 @@ Rules:
 - a status is written with the resourceVersion that it was decided on; a conflict means: observe again;
 - what the API server answers goes into the caches at once;
 - a refused action is remembered with its reason, which the next plan shows to the user, and is not tried again before
-  its time; an action whose subject is gone has had its effect.
+  its time.
 """
 
 from __future__ import annotations
@@ -15,32 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kairos_operator.api.names import (
-    ANNOTATION_CLAIMED_BY,
-    ANNOTATION_CORDONED_BY,
-    ANNOTATION_PAUSED,
-    ANNOTATION_PAUSED_BY,
-    FINALIZER,
-)
 from kairos_operator.api.objects import ApiObject, Meta, reference
-from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES, Resource
+from kairos_operator.api.resources import NODES, Resource
 from kairos_operator.api.status import OperationStatus
-from kairos_operator.core.actions import (
-    Action,
-    ClaimNode,
-    Create,
-    Delete,
-    EvictPod,
-    Note,
-    PauseNodeOp,
-    Plan,
-    ReleaseNode,
-    SetFinalizer,
-)
-from kairos_operator.runtime.caches import Caches
-from kairos_operator.runtime.client import Client
+from kairos_operator.core.actions import Action, ClaimNode, EvictPod, Note, Plan, ReleaseNode, SetFinalizer
 from kairos_operator.runtime.clock import Clock
-from kairos_operator.runtime.errors import AlreadyExists, ApiError, Conflict, NotFound, TooManyRequests
+from kairos_operator.runtime.deeds import Deeds
+from kairos_operator.runtime.errors import ApiError, Conflict, TooManyRequests
 from kairos_operator.runtime.events import EventRecorder
 from kairos_operator.runtime.memory import EVICTION_RETRY_SECONDS, Memory
 from kairos_operator.runtime.merge import status_difference
@@ -68,8 +49,7 @@ class Subject:
 class Applier:
     """Does what plans say; `recorder` publishes the Events."""
 
-    client: Client
-    caches: Caches
+    deeds: Deeds
     clock: Clock
     recorder: EventRecorder
 
@@ -92,19 +72,15 @@ class Applier:
         waits.extend(wait for wait in done if wait is not None)
         return min(waits, default=None)
 
-    async def release(self, action: ReleaseNode) -> None:
-        """Take a claim off a node; raises ApiError."""
-        await self._release(action)
-
     async def _write_status(self, subject: Subject, status: OperationStatus, notes: tuple[Note, ...]) -> None:
         meta = subject.meta
         patch = status_difference(subject.obj.status, status)
         body = {"metadata": {"resourceVersion": meta.resource_version}, "status": patch}
-        written = await self.client.patch(
+        written = await self.deeds.client.patch(
             subject.resource, meta.name, body, meta.namespace, kind="merge", subresource="status"
         )
         subject.memory.status_written = self.clock.monotonic()
-        self._observed(subject.resource, written)
+        self.deeds.observed(subject.resource, written)
         self._say(subject, notes)
 
     def _say(self, subject: Subject, notes: tuple[Note, ...]) -> None:
@@ -122,7 +98,7 @@ class Applier:
                 self.recorder.publish(on_node, note.type, note.reason, note.text, related=about)
 
     def _node_reference(self, name: str) -> Mapping[str, str] | None:
-        node = self.caches.nodes.get(name)
+        node = self.deeds.caches.nodes.get(name)
         if node is None:
             return None
         return {"apiVersion": NODES.api_version, "kind": NODES.kind, "name": name, "uid": node.uid}
@@ -164,114 +140,18 @@ class Applier:
     async def _refresh(self, subject: Subject, action: Action) -> None:
         try:
             if isinstance(action, ClaimNode | ReleaseNode):
-                self._observed(NODES, await self.client.get(NODES, action.node))
+                self.deeds.observed(NODES, await self.deeds.client.get(NODES, action.node))
             elif isinstance(action, SetFinalizer):
                 meta = subject.meta
-                self._observed(
-                    subject.resource, await self.client.get(subject.resource, meta.name, meta.namespace)
+                self.deeds.observed(
+                    subject.resource, await self.deeds.client.get(subject.resource, meta.name, meta.namespace)
                 )
         except ApiError as error:
             self._refused(subject, action, error)
 
     async def _do(self, subject: Subject, action: Action) -> None:
-        match action:
-            case Create():
-                await self._create(subject.meta.namespace, action)
-            case Delete():
-                await self._delete(subject.meta.namespace, action)
-            case EvictPod():
-                await self._evict(action)
-            case ClaimNode():
-                await self._claim(action)
-                if action.cordon:
-                    self._say(subject, (Note("Cordoned", f"Cordoned {action.node}", action.node),))
-            case ReleaseNode():
-                await self._release(action)
-                subject.memory.released.add(action.node)
-                if action.uncordon:
-                    self._say(subject, (Note("Uncordoned", f"Uncordoned {action.node}", action.node),))
-            case SetFinalizer():
-                await self._finalizer(subject, action)
-            case PauseNodeOp():
-                await self._pause(subject.meta.namespace, action)
-
-    async def _create(self, namespace: str, action: Create) -> None:
-        try:
-            created = await self.client.create(action.resource, action.body, namespace)
-        except AlreadyExists:
-            if self.caches.of(action.resource) is None:
-                return
-            # Ours from before a crash or a lost answer, or somebody else's: the next plan looks at its owner.
-            created = await self.client.get(action.resource, action.name, namespace)
-        self._observed(action.resource, created)
-
-    async def _delete(self, namespace: str, action: Delete) -> None:
-        try:
-            await self.client.delete(action.resource, action.name, namespace, uid=action.uid)
-        except (NotFound, Conflict):
-            # Gone, or another object of that name: this very one is no more. Conflict is the UID precondition.
-            store = self.caches.of(action.resource)
-            if store is not None:
-                store.forget(action.name, namespace, uid=action.uid)
-
-    async def _evict(self, action: EvictPod) -> None:
-        try:
-            await self.client.evict(
-                action.name,
-                action.namespace,
-                uid=action.uid,
-                grace_period_seconds=action.grace_period_seconds,
-            )
-        except (NotFound, Conflict):
-            return  # it is gone; if one of its name is there now, the next look finds that
-
-    async def _claim(self, action: ClaimNode) -> None:
-        annotations = {ANNOTATION_CLAIMED_BY: str(action.claim)}
-        if action.cordon:
-            annotations[ANNOTATION_CORDONED_BY] = str(action.claim)
-        body: dict[str, Any] = {
-            "metadata": {"resourceVersion": action.resource_version, "annotations": annotations}
-        }
-        if action.cordon:
-            body["spec"] = {"unschedulable": True}
-        self._observed(NODES, await self.client.patch(NODES, action.node, body, kind="merge"))
-
-    async def _release(self, action: ReleaseNode) -> None:
-        annotations: dict[str, None] = {}
-        node = self.caches.nodes.get(action.node)
-        if node is None or node.claimed_by == str(action.claim):
-            annotations[ANNOTATION_CLAIMED_BY] = None
-        body: dict[str, Any] = {
-            "metadata": {"resourceVersion": action.resource_version, "annotations": annotations}
-        }
-        if action.uncordon:
-            annotations[ANNOTATION_CORDONED_BY] = None
-            body["spec"] = {"unschedulable": None}
-        try:
-            self._observed(NODES, await self.client.patch(NODES, action.node, body, kind="merge"))
-        except NotFound:
-            return  # a node that is gone holds nothing
-
-    async def _finalizer(self, subject: Subject, action: SetFinalizer) -> None:
-        meta = subject.meta
-        others = [finalizer for finalizer in meta.finalizers if finalizer != FINALIZER]
-        finalizers = [*others, FINALIZER] if action.present else others
-        body = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": finalizers}}
-        try:
-            written = await self.client.patch(subject.resource, meta.name, body, meta.namespace, kind="merge")
-        except NotFound:
-            return
-        self._observed(subject.resource, written)
-
-    async def _pause(self, namespace: str, action: PauseNodeOp) -> None:
-        value = {ANNOTATION_PAUSED: "true", ANNOTATION_PAUSED_BY: NODE_OP_UPGRADES.kind}
-        annotations = value if action.paused else dict.fromkeys(value)
-        body = {"metadata": {"annotations": annotations}}
-        self._observed(
-            NODE_OPS, await self.client.patch(NODE_OPS, action.name, body, namespace, kind="merge")
-        )
-
-    def _observed(self, resource: Resource, obj: Mapping[str, Any]) -> None:
-        store = self.caches.of(resource)
-        if store is not None:
-            store.observed(obj)
+        note = await self.deeds.do(subject.resource, subject.meta, action)
+        if isinstance(action, ReleaseNode):
+            subject.memory.released.add(action.node)
+        if note is not None:
+            self._say(subject, (note,))

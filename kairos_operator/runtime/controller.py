@@ -10,44 +10,23 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, NamedTuple
 
-from kairos_operator.api.cluster import JobView, NodeView, PodView
-from kairos_operator.api.names import Claim
-from kairos_operator.api.objects import NodeOp, NodeOpUpgrade
-from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES, Resource
-from kairos_operator.api.status import Step
+from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
 from kairos_operator.core import nodeop, orphans, upgrade
 from kairos_operator.core.snapshot import Standing
 from kairos_operator.runtime.apply import Applier, Subject
-from kairos_operator.runtime.caches import CLAIM, FLYING, Caches
+from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.client import Listing
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import ApiError, Conflict, NotFound, NotLeader
 from kairos_operator.runtime.memory import Memory
+from kairos_operator.runtime.news import Key, Kind, News
 from kairos_operator.runtime.observe import Observer
 from kairos_operator.runtime.queue import Queue, QueueClosed
 
 log = logging.getLogger(__name__)
 
 WORKERS = 8
-
-
-class Kind(Enum):
-    """What a key names."""
-
-    NODE_OP = NODE_OPS
-    UPGRADE = NODE_OP_UPGRADES
-    NODE = NODES
-
-
-class Key(NamedTuple):
-    """One object to look at."""
-
-    kind: Kind
-    name: str
-    namespace: str = ""
 
 
 Outcome = Callable[[Key, float, str], None]
@@ -68,17 +47,7 @@ class Controller:
 
     def follow(self) -> None:
         """Let news in the caches become keys, from what they hold already on."""
-        self.caches.node_ops.subscribe(self._node_op_changed)
-        self.caches.upgrades.subscribe(self._upgrade_changed)
-        self.caches.nodes.subscribe(self._node_changed)
-        self.caches.jobs.subscribe(self._child_changed)
-        self.caches.pods.subscribe(self._child_changed)
-        for op in self.caches.node_ops.values():
-            self._node_op_changed(None, op)
-        for up in self.caches.upgrades.values():
-            self._upgrade_changed(None, up)
-        for node in self.caches.nodes.values():
-            self._node_changed(None, node)
+        News(self.caches, self.queue, self._forget).follow()
 
     async def run(self) -> None:
         """Work until the queue is closed or this replica no longer leads (NotLeader)."""
@@ -102,7 +71,7 @@ class Controller:
     async def _listed(self, resource: Resource) -> Listing:
         while True:
             try:
-                return await self.applier.client.list(resource)
+                return await self.applier.deeds.client.list(resource)
             except ApiError as error:
                 log.warning("%s; trying again", error.message, extra={"object": resource.plural})
                 await self.clock.sleep(error.retry_after or 1.0)
@@ -177,11 +146,11 @@ class Controller:
         if node is None:
             return None
         for claim in orphans.claims_on(node):
-            if self._known(claim) or await self.observer.standing(claim, node.name) is not Standing.GONE:
+            if await self.observer.standing(claim, node.name) is not Standing.GONE:
                 continue
             action = orphans.release(node, claim)
             if action is not None:
-                await self.applier.release(action)
+                await self.applier.deeds.release(action)
                 fields = {"node": node.name, "operation": claim.operation}
                 log.warning("took the claim of a deleted operation off the node", extra=fields)
                 return 0.0
@@ -193,7 +162,7 @@ class Controller:
         store = self.caches.of(resource)
         assert store is not None
         try:
-            store.observed(await self.applier.client.get(resource, key.name, key.namespace or None))
+            store.observed(await self.applier.deeds.client.get(resource, key.name, key.namespace or None))
         except NotFound:
             return
         except ApiError as error:
@@ -203,51 +172,8 @@ class Controller:
     def _memory(self, uid: str) -> Memory:
         return self._memories.setdefault(uid, Memory())
 
-    def _known(self, claim: Claim) -> bool:
-        op = self.caches.node_ops.get(claim.name, claim.namespace)
-        return op is not None and op.meta.uid == claim.uid
-
-    def _node_op_changed(self, old: NodeOp | None, new: NodeOp | None) -> None:
-        op = new or old
-        assert op is not None
-        meta = op.meta
-        self.queue.add(Key(Kind.NODE_OP, meta.name, meta.namespace))
-        if meta.owner is not None and meta.owner.kind == NODE_OP_UPGRADES.kind:
-            self.queue.add(Key(Kind.UPGRADE, meta.owner.name, meta.namespace))
-        else:
-            self.queue.add(Key(Kind.UPGRADE, meta.name, meta.namespace))
-        if new is None:
-            self._memories.pop(meta.uid, None)
-            for node in self.caches.nodes.lookup(CLAIM, str(meta.claim)):
-                self.queue.add(Key(Kind.NODE, node.name))
-        if new is None or (new.status.phase is not None and new.status.phase.final):
-            self._wake_waiting()
-
-    def _wake_waiting(self) -> None:
-        """An operation is over: whoever waits for a node may look again."""
-        for op in self.caches.node_ops.values():
-            if any(record.step is Step.CLAIM for record in op.status.nodes.values()):
-                self.queue.add(Key(Kind.NODE_OP, op.meta.name, op.meta.namespace))
-
-    def _upgrade_changed(self, old: NodeOpUpgrade | None, new: NodeOpUpgrade | None) -> None:
-        found = new or old
-        assert found is not None
-        if new is None:
-            self._memories.pop(found.meta.uid, None)
-        self.queue.add(Key(Kind.UPGRADE, found.meta.name, found.meta.namespace))
-
-    def _node_changed(self, old: NodeView | None, new: NodeView | None) -> None:
-        node = new or old
-        assert node is not None
-        for op in self.caches.node_ops.lookup(FLYING, node.name):
-            self.queue.add(Key(Kind.NODE_OP, op.meta.name, op.meta.namespace))
-        if new is not None and any(not self._known(claim) for claim in orphans.claims_on(new)):
-            self.queue.add(Key(Kind.NODE, new.name))
-
-    def _child_changed(self, old: JobView | PodView | None, new: JobView | PodView | None) -> None:
-        child: Any = new or old
-        if child.node_op:
-            self.queue.add(Key(Kind.NODE_OP, child.node_op, child.namespace))
+    def _forget(self, uid: str) -> None:
+        self._memories.pop(uid, None)
 
 
 def _path(key: Key) -> str:

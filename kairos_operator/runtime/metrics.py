@@ -22,69 +22,44 @@ WATCH_ENDS = frozenset({"closed", "Expired", "Gone", "Unreachable", "Forbidden",
 class Metrics:
     """All collectors of one operator, in a registry of its own."""
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        self._queue_depth = Gauge(
-            "workqueue_depth", "Keys that wait for a worker.", ["name"], registry=registry
+    def __init__(self) -> None:  # long: one collector after another
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._queue_depth = self._gauge("workqueue_depth", "Keys that wait for a worker.", "name")
+        self._queue_seconds = self._histogram(
+            "workqueue_queue_duration_seconds", "How long keys waited for a worker.", "name"
         )
-        self._queue_seconds = Histogram(
-            "workqueue_queue_duration_seconds",
-            "How long keys waited for a worker.",
-            ["name"],
-            buckets=SECONDS,
-            registry=registry,
+        self._reconciles = self._counter(
+            "controller_runtime_reconcile", "Looks at an object, by how they ended.", "controller", "result"
         )
-        self._reconciles = Counter(
-            "controller_runtime_reconcile",
-            "Looks at an object, by how they ended.",
-            ["controller", "result"],
-            registry=registry,
+        self._reconcile_errors = self._counter(
+            "controller_runtime_reconcile_errors", "Looks that failed, by reason.", "controller", "reason"
         )
-        self._reconcile_errors = Counter(
-            "controller_runtime_reconcile_errors",
-            "Looks at an object that failed, by reason.",
-            ["controller", "reason"],
-            registry=registry,
+        self._reconcile_seconds = self._histogram(
+            "controller_runtime_reconcile_time_seconds", "How long one look at an object took.", "controller"
         )
-        self._reconcile_seconds = Histogram(
-            "controller_runtime_reconcile_time_seconds",
-            "How long one look at an object took.",
-            ["controller"],
-            buckets=SECONDS,
-            registry=registry,
+        self._calls = self._counter(
+            "rest_client_requests", "Calls to the API server, by answer.", "verb", "resource", "code"
         )
-        self._calls = Counter(
-            "rest_client_requests",
-            "Calls to the API server, by answer.",
-            ["verb", "resource", "code"],
-            registry=registry,
+        self._call_seconds = self._histogram(
+            "rest_client_request_duration_seconds", "How long calls took.", "verb", "resource"
         )
-        self._call_seconds = Histogram(
-            "rest_client_request_duration_seconds",
-            "How long calls to the API server took.",
-            ["verb", "resource"],
-            buckets=SECONDS,
-            registry=registry,
+        self._leader = self._gauge("leader_election_master_status", "1 while this replica leads.", "name")
+        self._watch_ends = self._counter(
+            "kairos_operator_watch_ends", "Watches that ended, by reason.", "resource", "reason"
         )
-        self._leader = Gauge(
-            "leader_election_master_status",
-            "1 while this replica leads.",
-            ["name"],
-            registry=registry,
+        self._cached = self._gauge(
+            "kairos_operator_cached_objects", "Objects that are kept in memory.", "resource"
         )
-        self._watch_ends = Counter(
-            "kairos_operator_watch_ends",
-            "Watches that ended and were opened again, by reason.",
-            ["resource", "reason"],
-            registry=registry,
-        )
-        self._cached = Gauge(
-            "kairos_operator_cached_objects",
-            "Objects that are kept in memory.",
-            ["resource"],
-            registry=registry,
-        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(name, text, labels, buckets=SECONDS, registry=self.registry)
 
     def follow_queue(self, name: str, depth: Callable[[], int]) -> Callable[[float], None]:
         """Show the depth of a queue; returns what its `on_start` is to be."""
