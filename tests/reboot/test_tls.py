@@ -18,42 +18,48 @@ from kairos_operator.reboot.pod import OwnPod
 from kairos_operator.reboot.settings import Settings, settings_from
 from tests.reboot.fakes import TOKEN, FakePodApi
 
+START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
-def _write_authority(directory: Path) -> None:
-    """A self-signed certificate for loopback, without key identifiers, as old clusters have."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, directory.name)])
-    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+
+def _certificate(
+    subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey
+) -> bytes:
+    """A certificate for loopback without key identifiers, as old clusters have them."""
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
         .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=36500))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
+        .serial_number(1 if subject == issuer else 2)
+        .not_valid_before(START)
+        .not_valid_after(START + datetime.timedelta(days=36500))
+        .add_extension(x509.BasicConstraints(ca=subject == issuer, path_length=None), critical=True)
+        .add_extension(address, critical=False)
+        .sign(signer, hashes.SHA256())
     )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _write_cluster(directory: Path) -> None:
+    """A service account's directory, with its authority and a certificate of the API server."""
+    authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     directory.mkdir()
     (directory / "token").write_text(TOKEN)
-    (directory / "ca.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (directory / "key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+    (directory / "ca.crt").write_bytes(_certificate("ca", "ca", authority, authority))
+    (directory / "server.crt").write_bytes(_certificate("server", "ca", server, authority))
+    form = serialization.PrivateFormat.PKCS8
+    (directory / "server.key").write_bytes(
+        server.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
     )
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[FakePodApi]:
     for authority in ("cluster", "stranger"):
-        _write_authority(tmp_path / authority)
+        _write_cluster(tmp_path / authority)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "cluster" / "ca.crt", tmp_path / "cluster" / "key")
+    tls.load_cert_chain(tmp_path / "cluster" / "server.crt", tmp_path / "cluster" / "server.key")
     server = FakePodApi(tls)
     yield server
     server.shutdown()
