@@ -112,7 +112,7 @@ class FakeNode:
         self.log = ""
         self._processes: list[subprocess.Popen[str]] = []
         for name in ("sentinel", "bin", "serviceaccount"):
-            (directory / name).mkdir()
+            (directory / name).mkdir(parents=True)
         (directory / "serviceaccount" / "token").write_text(TOKEN + "\n")
         self.nsenter = directory / "bin" / "nsenter"
         self.nsenter.write_text(NSENTER)
