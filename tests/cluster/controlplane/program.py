@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-_LAUNCHER = """
+LAUNCHER = """
 import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -34,7 +34,7 @@ def spawn(
     command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.Popen[bytes]:
     """Starts `command` bound to the life of this process, its output appended to `log`."""
-    launched = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
+    launched = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid()), *command]
 
     def fork() -> subprocess.Popen[bytes]:
         with log.open("ab") as sink:
