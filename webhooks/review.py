@@ -118,19 +118,20 @@ def render(request: Request, verdict: Verdict) -> dict[str, Any]:
 
 def mutate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdict:
     """Fills in the defaults of an object on create and update."""
+    if _leaves_spec_alone(request):
+        return Verdict()
     operations = patch_for(resource, request.obj, knowledge.default_image, request.old)
-    obj = patched(request.obj, operations)
-    faults = _faults(resource, request, obj)
+    faults = _faults(resource, request, knowledge)
     return Verdict(_refused(resource, request, faults)) if faults else Verdict(patch=operations)
 
 
 def validate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdict:
     """Refuses an object that has faults, with all of them, and warns of what is legal and risky."""
-    faults = _faults(resource, request, request.obj)
+    if _leaves_spec_alone(request):
+        return Verdict()
+    faults = _faults(resource, request, knowledge)
     if faults:
         return Verdict(_refused(resource, request, faults))
-    if request.old is not None and not spec_changed(request.old, request.obj):
-        return Verdict()
     found = warnings_for(resource, request.obj, request.namespace, knowledge.lookups, request.old)
     return Verdict(warnings=found)
 
@@ -150,12 +151,20 @@ def answer(resource: Resource, door: Door, request: Request, knowledge: Knowledg
         return Verdict(_bad_request("the object is nested too deeply"))
 
 
-def _faults(resource: Resource, request: Request, obj: Mapping[str, Any]) -> list[Fault]:
+def _leaves_spec_alone(request: Request) -> bool:
+    return request.old is not None and not spec_changed(request.old, request.obj)
+
+
+def _faults(resource: Resource, request: Request, knowledge: Knowledge) -> list[Fault]:
+    """The faults of the object with its defaults, so that leaving one out is no change of what was filled in."""
+
+    def filled(obj: Mapping[str, Any]) -> dict[str, Any]:
+        return patched(obj, patch_for(resource, obj, knowledge.default_image, request.old))
+
+    new = filled(request.obj)
     if request.old is None:
-        return faults_of(resource, obj)
-    if not spec_changed(request.old, obj):
-        return []
-    return refusal(resource.kind, request.old, obj) or faults_of(resource, obj)
+        return faults_of(resource, new)
+    return refusal(resource.kind, filled(request.old), new) or faults_of(resource, new)
 
 
 def _refused(resource: Resource, request: Request, faults: Sequence[Fault]) -> dict[str, Any]:

@@ -5,13 +5,15 @@ Reading is strict, as the API server is: `"6"` is no integer and `"yes"` no bool
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from kairos_operator.api.base import ApiModel
+from kairos_operator.api.schema import Schema
 from webhooks.faults import Fault, FaultType, Path
 
 Context = Mapping[str, Any]
@@ -70,3 +72,20 @@ def _fault(found: Mapping[str, Any], at: Path) -> Fault:
             value = context["actual_length"]
         return Fault(where, type_, detail(context), value)
     return Fault(where, FaultType.INVALID, found["msg"], value)
+
+
+def unknown_fields(schema: Schema, value: Any, at: Path) -> Iterator[Fault]:
+    """The fields of `value` that the schema does not have; the API server would drop them, and kubectl refuses."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from unknown_fields(schema.get("items", {}), item, (*at, index))
+    fields = schema.get("properties")
+    if not isinstance(value, dict) or fields is None:
+        return
+    for name, child in value.items():
+        if name in fields:
+            yield from unknown_fields(fields[name], child, (*at, name))
+            continue
+        close = difflib.get_close_matches(name, fields, n=1)
+        hint = f'; did you mean "{close[0]}"?' if close else ""
+        yield Fault((*at, name), FaultType.FORBIDDEN, f"unknown field{hint}")
