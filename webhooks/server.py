@@ -38,8 +38,12 @@ BODY_TIMEOUT = 10.0
 """Seconds that a client may take to send a body; the API server itself waits ten for the answer."""
 HEADER_TIMEOUT = 10.0
 """Seconds from a connection's beginning to its first request."""
-KEEP_ALIVE = 75.0
+KEEP_ALIVE = 120.0
+"""Seconds that an idle connection stays open; Go's client closes its own after 90, so it never meets a closed one."""
+LINGER = 1.0
+"""Seconds that the rest of a refused body is read for, so that the client sees the answer and not a reset."""
 STOP_TIMEOUT = 5.0
+"""Seconds that reviews under way are given when the server stops."""
 DOORS: Mapping[str, Door] = {"mutate": mutate, "validate": validate}
 
 log = logging.getLogger("webhooks")
@@ -65,7 +69,12 @@ class AdmissionServer:
         self._server: asyncio.Server | None = None
         self._silent: set[web.RequestHandler] = set()
         self._runner = web.AppRunner(
-            self._application(), access_log=None, keepalive_timeout=KEEP_ALIVE, handler_cancellation=True
+            self._application(),
+            access_log=None,
+            keepalive_timeout=KEEP_ALIVE,
+            lingering_time=LINGER,
+            shutdown_timeout=STOP_TIMEOUT,
+            handler_cancellation=True,
         )
 
     @property
@@ -92,7 +101,6 @@ class AdmissionServer:
         """Takes no new connections, answers what is under way, and closes."""
         if self._server is not None:
             self._server.close()
-        await self._runner.shutdown()
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:

@@ -1,0 +1,60 @@
+"""An admission server on the loopback, with a certificate of its own, and clients that trust it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import aiohttp
+
+from webhooks.keys import Pair, load_into, mint
+from webhooks.review import Knowledge
+from webhooks.server import AdmissionServer, server_context
+
+HOST = "localhost"
+MUTATE = "/mutate-operator-kairos-io-v1alpha1-nodeop"
+VALIDATE = "/validate-operator-kairos-io-v1alpha1-nodeop"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that runs, and what a client needs to reach it."""
+
+    server: AdmissionServer
+    context: ssl.SSLContext
+    pair: Pair
+    session: aiohttp.ClientSession
+
+    def url(self, path: str = VALIDATE, scheme: str = "https") -> str:
+        return f"{scheme}://{HOST}:{self.server.port}{path}"
+
+    async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A raw TLS connection."""
+        return await asyncio.open_connection(HOST, self.server.port, ssl=trusting(self.pair))
+
+
+def trusting(*pairs: Pair) -> ssl.SSLContext:
+    """A client's context that trusts the CAs of the pairs, and is as strict as OpenSSL can be."""
+    context = ssl.create_default_context(cadata="".join(pair.ca.decode() for pair in pairs))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
+
+
+@asynccontextmanager
+async def serving(knowledge: Knowledge | None = None) -> AsyncIterator[Served]:
+    """A server for the time of a test, and a session whose connections are not limited."""
+    context, pair = server_context(), mint([HOST], datetime.now(UTC))
+    load_into(context, pair.certificate, pair.key)
+    server = AdmissionServer(knowledge or Knowledge(), context)
+    await server.start("127.0.0.1", 0)
+    connector = aiohttp.TCPConnector(ssl=trusting(pair), limit=0, family=socket.AF_INET)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        try:
+            yield Served(server, context, pair, session)
+        finally:
+            await server.stop()
