@@ -63,9 +63,9 @@ class Fleet:
         self._work = Workspace(work_dir, self.options.image_release) if self.options.runs_programs else None
         self._requests = RebootRequests(self._work.requests, self.reboot) if self._work else None
         tokens = Tokens(self._api, mints=self.options.mints_tokens)
-        runner = Runner(self._work, access.url, access.ca, tokens.token_for) if self._work else None
+        self._runner = Runner(self._work, access.url, access.ca, tokens.token_for) if self._work else None
         jobs = JobController(self.options.speed) if self.options.plays_job_controller else None
-        self._driver = Driver(self._api, runner, jobs, wall_clock)
+        self._driver = Driver(self._api, self._runner, jobs, wall_clock)
         self._kubelets = self._driver.kubelets
         for spec in nodes:
             self._make(spec)
@@ -148,12 +148,23 @@ class Fleet:
         self._driver.poke(self._kubelets[name])
 
     async def pod_log(self, namespace: str, pod: str, container: str = "", previous: bool = False) -> str:
-        """What a container said; the only or first container where none is named. Raises KeyError."""
-        for kubelet in self._kubelets.values():
-            for run in kubelet.pods.values():
-                if run.key == (namespace, pod):
-                    return run.log(container, previous=previous)
-        raise KeyError(f"{namespace}/{pod}")
+        """What a container has said; the last one where none is named. Raises KeyError for no such pod."""
+        run = next(
+            (
+                run
+                for one in self._kubelets.values()
+                for run in one.pods.values()
+                if run.key == (namespace, pod)
+            ),
+            None,
+        )
+        found = run.find(container) if run else None
+        if run is None or found is None:
+            raise KeyError(f"{namespace}/{pod} {container}")
+        if found.running and not previous:
+            return self._runner.log(found.run_id(run.uid)) if self._runner else ""
+        logs = found.logs if found.running or not previous else found.logs[:-1]
+        return logs[-1] if logs else ""
 
     def _names_of_nodes_up(self) -> list[str]:
         return [name for name, kubelet in self._kubelets.items() if kubelet.power == "up"]

@@ -6,7 +6,6 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.sandbox.fleet.clock import moment
 from tests.sandbox.fleet.effects import DeletePod, DropFinalizer, JobEffect, Object
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
@@ -92,17 +91,6 @@ def phase(pod: Object) -> str:
 def ended(pod: Object) -> bool:
     """Whether the pod counts as ended: a deleted one does at once (podReplacementPolicy TerminatingOrFailed)."""
     return phase(pod) in ("Succeeded", "Failed") or "deletionTimestamp" in pod["metadata"]
-
-
-def end_time(pod: Object, now: datetime) -> datetime:
-    """When the pod's last container ended."""
-    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    ends = [
-        one["state"]["terminated"]["finishedAt"]
-        for one in statuses
-        if "terminated" in (one.get("state") or {})
-    ]
-    return max((moment(one) for one in ends), default=now)
 
 
 def finished(status: Object) -> bool:

@@ -38,6 +38,7 @@ class JobController:
         self._counted: set[str] = set()
         self._patches: dict[str, _Patch] = {}
         self._gone: set[str] = set()
+        self._failed_at: dict[str, datetime] = {}
         self._made: dict[str, int] = {}
         self._awaited: dict[str, str] = {}
         self._wakes: dict[str, datetime] = {}
@@ -114,6 +115,8 @@ class JobController:
         new = [pod for pod in waiting if pod["metadata"]["uid"] not in self._counted]
         succeeded = status.get("succeeded", 0) + sum(rules.phase(pod) == "Succeeded" for pod in new)
         failed = status.get("failed", 0) + sum(rules.phase(pod) != "Succeeded" for pod in new)
+        if any(rules.phase(pod) != "Succeeded" for pod in new):
+            self._failed_at[uid] = now
         active = [pod for pod in pods if not rules.ended(pod)]
         started = moment(status["startTime"]) if status.get("startTime") else now
         wanted: dict[str, Any] = {"startTime": stamp(started), "active": len(active)}
@@ -124,7 +127,7 @@ class JobController:
             effects += [rules.delete(pod) for pod in active if "deletionTimestamp" not in pod["metadata"]]
             wanted |= {"active": 0, **rules.conditions(verdict, stamp(now))}
         elif not active and uid not in self._awaited and "deletionTimestamp" not in job["metadata"]:
-            effects += self._replace(job, failed, pods, now)
+            effects += self._replace(job, failed, now)
         self._wake_at_deadline(job, started, verdict)
         if any(status.get(key) != value for key, value in wanted.items()):
             effects.insert(0, self._write(job, wanted, new))
@@ -137,14 +140,14 @@ class JobController:
         self._counted |= patch.counts
         return PatchJobStatus(meta["namespace"], meta["name"], meta["uid"], patch.on_version, status)
 
-    def _replace(self, job: Object, failed: int, pods: list[Object], now: datetime) -> list[JobEffect]:
+    def _replace(self, job: Object, failed: int, now: datetime) -> list[JobEffect]:
         """The next pod, or the time at which it may come."""
         uid = job["metadata"]["uid"]
-        last = max((rules.end_time(pod, now) for pod in pods if rules.phase(pod) == "Failed"), default=None)
-        if failed and last is not None:
+        if failed and uid in self._failed_at:
             pause = min(LONGEST_BACK_OFF, BACK_OFF * 2.0 ** min(failed - 1, 10)) / self.speed
-            if now < last + timedelta(seconds=pause):
-                self._wakes[uid] = last + timedelta(seconds=pause)
+            time = self._failed_at[uid] + timedelta(seconds=pause)
+            if now < time:
+                self._wakes[uid] = time
                 return []
         self._made[uid] = self._made.get(uid, 0) + 1
         body = rules.pod_of(job, self._made[uid])

@@ -13,6 +13,8 @@ NAMESPACE = "kube-node-lease"
 EVERY = 10.0
 """Seconds of real time, since the API server's clients measure the lease with it."""
 LASTS = 40
+TOGETHER = 10
+"""How many are renewed at once."""
 
 
 async def renew_leases(api: Api, alive: Callable[[], list[str]]) -> None:
@@ -20,9 +22,9 @@ async def renew_leases(api: Api, alive: Callable[[], list[str]]) -> None:
     await asyncio.gather(*(_renew(api, name) for name in alive()))
     while True:
         names = alive()
-        for name in names:
-            await _renew(api, name)
-            await asyncio.sleep(EVERY / len(names))
+        for start in range(0, len(names), TOGETHER):
+            await asyncio.gather(*(_renew(api, name) for name in names[start : start + TOGETHER]))
+            await asyncio.sleep(EVERY * min(TOGETHER, len(names)) / len(names))
         if not names:
             await asyncio.sleep(EVERY)
 

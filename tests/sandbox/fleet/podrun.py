@@ -118,12 +118,11 @@ class PodRun:
             pause = container.back_off(self.host.speed)
             container.restart_at, container.backing_off = now + pause, bool(pause)
 
-    def log(self, container: str, *, previous: bool) -> str:
-        """What the last ended run of a container said, or with `previous` the one before the present run."""
-        found = [one for one in self.containers if one.name == container or not container]
-        logs = found[-1].logs if found else []
-        ended = logs if not previous or (found and found[-1].running) else logs[:-1]
-        return ended[-1] if ended else ""
+    def find(self, container: str) -> Container | None:
+        """The container of that name, or the last one for an empty name."""
+        return next(
+            (one for one in reversed(self.containers) if not container or one.name == container), None
+        )
 
     def abandon(self) -> None:
         """The pod is gone or its node lost power: what runs for real is killed, without a word to anybody."""

@@ -41,10 +41,11 @@ class Runner:
         self._token_for = token_for
         self._groups: dict[RunId, int] = {}
         self._stopped: set[RunId] = set()
+        self._directories: dict[RunId, Path] = {}
 
     async def run(self, effect: RunProgram, node: Kubelet) -> Exit:
         """Runs one program to its end, and returns how it ended."""
-        directory = self._work.run()
+        directory = self._directories[effect.run] = self._work.run()
         command, environ = await self._prepare(effect, node, directory)
         with (directory / "log").open("wb") as log:
             if effect.run in self._stopped:
@@ -68,7 +69,7 @@ class Runner:
                 self._signal(effect.run, signal.SIGKILL)
             self._groups.pop(effect.run)
         message = (directory / "termination-log").read_bytes().decode(errors="replace")
-        return Exit(code if code >= 0 else 128 - code, message, self.log_of(directory))
+        return Exit(code if code >= 0 else 128 - code, message, self.log(effect.run))
 
     async def stop(self, run: RunId, grace_seconds: float) -> None:
         """Ends a program: SIGTERM, then SIGKILL; one that has not started yet will not."""
@@ -84,10 +85,10 @@ class Runner:
             self._stopped.add(run)
             self._signal(run, signal.SIGKILL)
 
-    @staticmethod
-    def log_of(directory: Path) -> str:
-        """What the program said."""
-        return (directory / "log").read_bytes().decode(errors="replace")
+    def log(self, run: RunId) -> str:
+        """What the program has said so far; nothing where it did not start."""
+        file = self._directories.get(run, self._work.root / "runs") / "log"
+        return file.read_bytes().decode(errors="replace") if file.exists() else ""
 
     def _signal(self, run: RunId, number: signal.Signals) -> None:
         if run in self._groups:
