@@ -1,0 +1,87 @@
+"""What really happened to each node, in the form in which the judge asks for it. Written by the world alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+Object = dict[str, Any]
+Place = tuple[str, str]  # UID of the NodeOp, name of the node
+
+
+class Broken(AssertionError):
+    """Something happened that must never happen."""
+
+
+def owner_uid(obj: Object) -> str:
+    """The UID of an object's controller, or nothing."""
+    references = obj["metadata"].get("ownerReferences") or ()
+    return next((str(one["uid"]) for one in references if one.get("controller")), "")
+
+
+@dataclass(slots=True)
+class Truth:
+    """The deeds, by operation and node."""
+
+    stubborn: dict[str, float] = field(default_factory=dict)  # app -> seconds that an end takes
+    jobs: dict[str, Place] = field(default_factory=dict)  # Jobs that were made, by UID
+    job_names: dict[str, str] = field(default_factory=dict)  # their names to UIDs, the latest
+    attempts: Counter[str] = field(default_factory=Counter)  # starts of the command, by Job UID
+    succeeded: set[Place] = field(default_factory=set)
+    checks: set[tuple[str, str, str]] = field(default_factory=set)  # operation, node, role[-skipped]
+    reboots: Counter[Place] = field(default_factory=Counter)
+    rebooting: dict[str, str] = field(
+        default_factory=dict
+    )  # node -> operation, from the reboot until it is back
+    came_back: set[Place] = field(default_factory=set)
+    excuses: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def excuse(self, node: str, why: str) -> None:
+        """Something happened on the node (or, with "*", to all) that an operation may fail for."""
+        if why not in self.excuses[node]:
+            self.excuses[node].append(why)
+
+    def stubbornness(self, pod: Object) -> float:
+        """How many seconds a user's pod takes to end; 0 for one that ends soon."""
+        return self.stubborn.get((pod["metadata"].get("labels") or {}).get("app", ""), 0.0)
+
+    def command_started(self, pod: Object, node: str) -> int:
+        """The operation's command starts; returns which try of the Job this is."""
+        job = owner_uid(pod)
+        if job not in self.jobs:
+            raise Broken(f"the command runs on {node} for a Job that nobody made")
+        self.attempts[job] += 1
+        return self.attempts[job]
+
+    def command_succeeded(self, pod: Object, node: str) -> None:
+        """The command ended well."""
+        place = self.jobs[owner_uid(pod)]
+        if place in self.succeeded:
+            raise Broken(f"the command succeeded on {node} twice")
+        self.succeeded.add(place)
+
+    def checked(self, pod: Object, role: str, *, skipped: bool) -> None:
+        """A preflight or postflight had nothing against the node."""
+        node = pod["spec"]["nodeName"]
+        self.checks.add((owner_uid(pod), node, f"{role}-skipped" if skipped else role))
+
+    def rebooted(self, pod: Object, node: str, job: str) -> None:
+        """The reboot pod reboots its node."""
+        place = (owner_uid(pod), node)
+        if place not in self.succeeded:
+            raise Broken(f"{node} is rebooted without the success of Job {job}")
+        self.reboots[place] += 1
+        if self.reboots[place] > 1:
+            raise Broken(f"{node} is rebooted a second time by one operation")
+        self.rebooting[node] = place[0]
+
+    def booted(self, node: str) -> None:
+        """The node has come up; if the operation rebooted it, that has happened now."""
+        operation = self.rebooting.get(node)
+        if operation is not None:
+            self.came_back.add((operation, node))
+
+    def back(self, node: str) -> None:
+        """The node is Ready after a boot."""
+        self.rebooting.pop(node, None)
