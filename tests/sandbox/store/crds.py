@@ -9,6 +9,7 @@ from datetime import datetime
 
 from tests.sandbox.store.errors import Fault, invalid, not_implemented
 from tests.sandbox.store.jsondata import Object, dig
+from tests.sandbox.store.jsonpath import PathError, steps
 from tests.sandbox.store.kinds import Kind
 from tests.sandbox.store.metadata import timestamp
 from tests.sandbox.store.schema import Schema
@@ -26,6 +27,7 @@ def accepted(new: Object, old: Object | None, now: datetime) -> Object:
         raise not_implemented("conversion webhooks of custom resources")
     for version in new["spec"]["versions"]:
         Schema.of(version["schema"]["openAPIV3Schema"]).check()
+        _check_columns(version)
     since = timestamp(now)
     conditions = dig(old, "status", "conditions") or [
         _condition("NamesAccepted", "NoConflicts", "no conflicts found", since),
@@ -34,6 +36,14 @@ def accepted(new: Object, old: Object | None, now: datetime) -> Object:
     stored = next(one["name"] for one in new["spec"]["versions"] if one.get("storage"))
     status = {"acceptedNames": new["spec"]["names"], "conditions": conditions, "storedVersions": [stored]}
     return {**new, "status": status}
+
+
+def _check_columns(version: Object) -> None:
+    for column in version.get("additionalPrinterColumns") or ():
+        try:
+            steps(column["jsonPath"])
+        except PathError as error:
+            raise not_implemented(f"a printer column: {error}") from error
 
 
 def _condition(name: str, reason: str, message: str, since: str) -> Object:
