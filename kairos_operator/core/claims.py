@@ -26,6 +26,8 @@ def claim(site: Site) -> Decision:
             "Cordoned" if node.cordoned_by == site.claim else "Claimed",
             _claimed_notes(site, node),
         )
+    if not _known(site, node):
+        return Stay("Claiming the node", recheck=0.0)
     if node.claimed_by and _standing(site, node.claimed_by) is Standing.HOLDS:
         holder = Claim.parse(node.claimed_by)
         whom = f"NodeOp {holder.operation}" if holder else f"the holder {node.claimed_by!r}"
@@ -33,6 +35,12 @@ def claim(site: Site) -> Decision:
     action = ClaimNode(site.name, node.resource_version, site.op.meta.claim, _cordons(site, node))
     refusal = site.refused(action.subject)
     return Stay(f"Cannot claim the node yet: {refusal}" if refusal else "Claiming the node", ((action,),))
+
+
+def _known(site: Site, node: NodeView) -> bool:
+    """Whether it is known how the other operations stand that the node's annotations name."""
+    others = {node.claimed_by, node.cordoned_by} - {"", site.claim}
+    return all(Mark(text, site.name) in site.snapshot.standings for text in others if Claim.parse(text))
 
 
 def _standing(site: Site, annotation: str) -> Standing:
@@ -74,11 +82,16 @@ def release(site: Site) -> Decision:
 
 
 def giving_back(snapshot: Snapshot, node: NodeView | None, *, keep_cordon: bool) -> ReleaseNode | None:
-    """The write that takes this operation off a node, or None where nothing of it is there."""
+    """The write that takes this operation off a node, or None where nothing of it is there.
+
+    A cordon that is to be kept, but that somebody lifted, is ours no longer: what they set later is theirs. Behind a
+    cordon that is not to be kept another operation may be at work by now; then it is lifted when that one is done.
+    """
     if node is None:
         return None
     own = str(snapshot.op.meta.claim)
-    uncordon = node.cordoned_by == own and not keep_cordon
+    kept = keep_cordon and node.unschedulable
+    uncordon = node.cordoned_by == own and not kept and node.claimed_by in ("", own)
     if node.claimed_by != own and not uncordon:
         return None
     return ReleaseNode(node.name, node.resource_version, snapshot.op.meta.claim, uncordon)

@@ -16,7 +16,6 @@ from kairos_operator.core.actions import EvictPod
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, seconds
 
 POLL_SECONDS = 2.0  # between looks at pods that are ending
-RETRY_SECONDS = 5.0  # between tries of a refused eviction: kubectl drain's own interval
 _NAMED = 5  # pods named in a message; the rest is counted
 
 
@@ -96,6 +95,10 @@ def drain(site: Site) -> Decision:
     left = options.timeout_seconds - site.elapsed
     if pods is None:
         return Stay("Draining", recheck=0.0)
+    if _uncordoned(site):
+        # Going on would evict pods that come back to this very node, and reboot under them in the end.
+        text = "Drain failed: somebody made the node schedulable again in the middle of it"
+        return failed(site, "DrainFailed", text)
     verdicts = [classify(site, pod, options) for pod in pods]
     blocked = [verdict for verdict in verdicts if isinstance(verdict, Blocked)]
     if blocked:
@@ -111,6 +114,12 @@ def drain(site: Site) -> Decision:
         text = f"Drain failed: not done after {seconds(options.timeout_seconds)}; {waiting}"
         return failed(site, "DrainFailed", text)
     return Stay(bounded(f"Draining: {waiting}"), _evictions(site, going, options), min(left, POLL_SECONDS))
+
+
+def _uncordoned(site: Site) -> bool:
+    """Whether the node is schedulable though it shows our claim, which came with or after its cordon."""
+    node = site.node
+    return node is not None and site.spec.cordon and node.claimed_by == site.claim and not node.unschedulable
 
 
 def blockers(site: Site) -> list[str]:

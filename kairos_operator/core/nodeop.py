@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from kairos_operator.api.names import FINALIZER, Role
-from kairos_operator.api.resources import PODS
+from kairos_operator.api.names import FINALIZER
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Phase, RebootStatus, Step
-from kairos_operator.core import checks, claims, drain, work
+from kairos_operator.core import checks, claims, cleanup, drain, work
 from kairos_operator.core import status as statuses
-from kairos_operator.core.actions import Action, Delete, Note, Plan, SetFinalizer
+from kairos_operator.core.actions import Action, Note, Plan, SetFinalizer
 from kairos_operator.core.phases import entered
 from kairos_operator.core.rollout import in_order, next_in_line, stopped
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, first_step, seconds
 from kairos_operator.core.snapshot import Snapshot
-
-DELETION_PATIENCE_SECONDS = 300  # after which a deletion no longer waits for nodes that cannot be written
 
 _DECISIONS: Mapping[Step, Callable[[Site], Decision]] = {
     Step.PREFLIGHT: checks.preflight,
@@ -52,9 +49,9 @@ def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
     """The plan for one NodeOp."""
     op = snapshot.op
     if op.meta.deleting_since is not None:
-        return _deletion(snapshot)
+        return cleanup.deletion(snapshot)
     if op.status.phase is not None and op.status.phase.final:
-        return _afterwards(snapshot)
+        return cleanup.finished(snapshot)
     needs_finalizer = op.spec.disrupts and FINALIZER not in op.meta.finalizers
     if needs_finalizer:
         return Plan(chains=((SetFinalizer(present=True),),))
@@ -65,7 +62,7 @@ def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
         if record.in_flight:
             _advance(draft, name, record)
     _start(draft)
-    _sweep(draft.snapshot, draft.records, draft.chains)
+    draft.chains.extend(cleanup.chains(snapshot, draft.records))
     return _finish(draft)
 
 
@@ -151,21 +148,6 @@ def _lost_node(site: Site) -> Go | None:
     return None
 
 
-_LAST_STEP = {Role.PREFLIGHT: (Step.WAITING, Step.PREFLIGHT), Role.POSTFLIGHT: (Step.POSTFLIGHT,)}
-
-
-def _sweep(snapshot: Snapshot, records: Mapping[str, NodeStatus], chains: list[tuple[Action, ...]]) -> None:
-    """Delete check pods whose verdict is stored."""
-    stored = snapshot.op.status.nodes
-    for key, pod in snapshot.pods.items():
-        before, after = stored.get(key.node), records.get(key.node)
-        if key.role not in _LAST_STEP or before is None or after is None or pod.deleting_since:
-            continue
-        needed = before.step in _LAST_STEP[key.role] and after.step in _LAST_STEP[key.role]
-        if not needed and pod.owner and pod.owner.uid == snapshot.op.meta.uid:
-            chains.append((Delete(PODS, pod.name, pod.uid, key.node),))
-
-
 def _finish(draft: _Draft) -> Plan[NodeOpStatus]:
     snapshot, op = draft.snapshot, draft.snapshot.op
     counts = statuses.summary(draft.records)
@@ -196,51 +178,3 @@ def _ending(snapshot: Snapshot, phase: Phase, message: str) -> Note:
     if phase is Phase.COMPLETED:
         return Note("Completed", f"{message}, in {took}")
     return Note("Failed", f"{message}, after {took}", type="Warning")
-
-
-def _afterwards(snapshot: Snapshot) -> Plan[NodeOpStatus]:
-    """A finished operation only clears up; nothing starts it again."""
-    op, chains = snapshot.op, list[tuple[Action, ...]]()
-    _sweep(snapshot, op.status.nodes, chains)
-    for name, record in op.status.nodes.items():
-        chains.extend((action,) for action in claims.leftovers(snapshot, name, record))
-    cordons = any(record.keep_cordon for record in op.status.nodes.values())
-    if FINALIZER in op.meta.finalizers and not cordons:
-        chains.append((SetFinalizer(present=False),))
-    return Plan(chains=tuple(chains))
-
-
-def _deletion(snapshot: Snapshot) -> Plan[NodeOpStatus]:
-    """Before the operation goes: end what it runs, lift its cordons; but never hold the deletion up for ever."""
-    op = snapshot.op
-    if FINALIZER not in op.meta.finalizers:
-        return Plan()
-    chains: list[tuple[Action, ...]] = []
-    unsure = False
-    for name, record in op.status.nodes.items():
-        ending = record.model_copy(update={"outcome": Outcome.FAILED})
-        rebooting = record.step is Step.REBOOT  # left to come back
-        ends = claims.leftovers(snapshot, name, ending) if record.in_flight and not rebooting else []
-        release = claims.giving_back(snapshot, snapshot.nodes.get(name), keep_cordon=False)
-        chain = (*ends, *([release] if release else []))
-        if chain:
-            chains.append(chain)
-        unsure = unsure or (record.in_flight and _unconfirmed(snapshot, name, record))
-    assert op.meta.deleting_since is not None
-    waited = (snapshot.now - op.meta.deleting_since).total_seconds()
-    if not chains and not unsure:
-        return Plan(chains=((SetFinalizer(present=False),),))
-    if waited >= DELETION_PATIENCE_SECONDS:
-        why = next(iter(snapshot.refusals.values()), "the nodes could not be read")
-        text = f"Gave up lifting this operation's cordons after {seconds(waited)}: {why}"
-        return Plan(
-            chains=((SetFinalizer(present=False),),), notes=(Note("CleanupAbandoned", text, type="Warning"),)
-        )
-    recheck = 0.0 if unsure and not chains else 5.0
-    return Plan(chains=tuple(chains), recheck_after=min(recheck, DELETION_PATIENCE_SECONDS - waited))
-
-
-def _unconfirmed(snapshot: Snapshot, name: str, record: NodeStatus) -> bool:
-    """Whether a claim of ours could stand on the node without the cache showing it."""
-    held = record.step not in (Step.WAITING, Step.PREFLIGHT)
-    return held and name in snapshot.nodes and name not in snapshot.released

@@ -2,7 +2,7 @@
 
 A deleted operation's finalizer lifts its cordons. Where that could not be (the finalizer was forced off, or the node
 could not be written for too long), the annotation still names the operation by its UID: nobody else's cordon carries
-it, so lifting it is what the deletion had promised.
+it, so lifting it is what the deletion had promised; but never under another operation that works behind it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ def claims_on(node: NodeView) -> tuple[Claim, ...]:
 
 
 def release(node: NodeView, gone: Claim) -> ReleaseNode | None:
-    """The write that takes the operation `gone` off the node, or None where it is not on it."""
+    """The write that takes the operation `gone` off the node, or None where there is nothing to take off now."""
     text = str(gone)
-    if text not in (node.claimed_by, node.cordoned_by):
+    uncordon = node.cordoned_by == text and node.claimed_by in ("", text)
+    if node.claimed_by != text and not uncordon:
         return None
-    return ReleaseNode(node.name, node.resource_version, gone, uncordon=node.cordoned_by == text)
+    return ReleaseNode(node.name, node.resource_version, gone, uncordon)

@@ -1,0 +1,93 @@
+"""Taking away what an operation no longer needs: while it runs, once it is finished, and before it is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from kairos_operator.api.names import FINALIZER, Role
+from kairos_operator.api.resources import PODS
+from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Step
+from kairos_operator.core.actions import Action, Delete, Note, Plan, SetFinalizer
+from kairos_operator.core.claims import giving_back, leftovers
+from kairos_operator.core.site import seconds
+from kairos_operator.core.snapshot import Snapshot
+
+DELETION_PATIENCE_SECONDS = 300  # after which a deletion no longer waits for nodes that cannot be written
+
+_LAST_STEP = {Role.PREFLIGHT: (Step.WAITING, Step.PREFLIGHT), Role.POSTFLIGHT: (Step.POSTFLIGHT,)}
+
+
+def chains(snapshot: Snapshot, records: Mapping[str, NodeStatus]) -> Iterator[tuple[Action, ...]]:
+    """What to take away now, given the records that are stored with this plan."""
+    yield from _check_pods(snapshot, records)
+    for name, record in snapshot.op.status.nodes.items():
+        if record.step is Step.DONE:
+            yield from ((action,) for action in _of_done_node(snapshot, name, record))
+
+
+def _check_pods(snapshot: Snapshot, records: Mapping[str, NodeStatus]) -> Iterator[tuple[Action, ...]]:
+    """Check pods go once their verdict is stored."""
+    stored = snapshot.op.status.nodes
+    for key, pod in snapshot.pods.items():
+        before, after = stored.get(key.node), records.get(key.node)
+        if key.role not in _LAST_STEP or before is None or after is None or pod.deleting_since:
+            continue
+        needed = before.step in _LAST_STEP[key.role] and after.step in _LAST_STEP[key.role]
+        if not needed and pod.owner and pod.owner.uid == snapshot.op.meta.uid:
+            yield (Delete(PODS, pod.name, pod.uid, key.node),)
+
+
+def finished(snapshot: Snapshot) -> Plan[NodeOpStatus]:
+    """A finished operation only clears up; nothing starts it again."""
+    op = snapshot.op
+    found = list(chains(snapshot, op.status.nodes))
+    cordons = any(record.keep_cordon for record in op.status.nodes.values())
+    if FINALIZER in op.meta.finalizers and not cordons:
+        found.append((SetFinalizer(present=False),))
+    return Plan(chains=tuple(found))
+
+
+def _of_done_node(snapshot: Snapshot, name: str, record: NodeStatus) -> Iterator[Action]:
+    """What a node that is done has of the operation all the same: a write that came late, a cordon that was kept and
+    that somebody has lifted since.
+    """
+    yield from leftovers(snapshot, name, record)
+    release = giving_back(snapshot, snapshot.nodes.get(name), keep_cordon=bool(record.keep_cordon))
+    if release is not None:
+        yield release
+
+
+def deletion(snapshot: Snapshot) -> Plan[NodeOpStatus]:
+    """Before the operation goes: end what it runs, lift its cordons; but never hold the deletion up for ever."""
+    op = snapshot.op
+    if FINALIZER not in op.meta.finalizers:
+        return Plan()
+    found: list[tuple[Action, ...]] = []
+    unsure = False
+    for name, record in op.status.nodes.items():
+        ending = record.model_copy(update={"outcome": Outcome.FAILED})
+        rebooting = record.step is Step.REBOOT  # left to come back
+        ends = leftovers(snapshot, name, ending) if record.in_flight and not rebooting else []
+        release = giving_back(snapshot, snapshot.nodes.get(name), keep_cordon=False)
+        chain = (*ends, *([release] if release else []))
+        if chain:
+            found.append(chain)
+        unsure = unsure or (record.in_flight and _unconfirmed(snapshot, name, record))
+    assert op.meta.deleting_since is not None
+    waited = (snapshot.now - op.meta.deleting_since).total_seconds()
+    if not found and not unsure:
+        return Plan(chains=((SetFinalizer(present=False),),))
+    if waited >= DELETION_PATIENCE_SECONDS:
+        why = next(iter(snapshot.refusals.values()), "the nodes could not be read")
+        text = f"Gave up lifting this operation's cordons after {seconds(waited)}: {why}"
+        return Plan(
+            chains=((SetFinalizer(present=False),),), notes=(Note("CleanupAbandoned", text, type="Warning"),)
+        )
+    recheck = 0.0 if unsure and not found else 5.0
+    return Plan(chains=tuple(found), recheck_after=min(recheck, DELETION_PATIENCE_SECONDS - waited))
+
+
+def _unconfirmed(snapshot: Snapshot, name: str, record: NodeStatus) -> bool:
+    """Whether a claim of ours could stand on the node without the cache showing it."""
+    held = snapshot.op.spec.disrupts and record.step not in (Step.WAITING, Step.PREFLIGHT)
+    return held and name in snapshot.nodes and name not in snapshot.released
