@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from kairos_operator.settings import BadSetting, Settings, add_run_flags
+from kairos_operator.validate import add_validate_flags, validate_files
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,8 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kairos-operator", description="Upgrades and reboots Kairos nodes.")
     commands = parser.add_subparsers(dest="command", required=True)
     add_run_flags(commands.add_parser("run", help="run the controller and the webhooks"))
+    add_validate_flags(commands.add_parser("validate", help="check manifests without a cluster"))
     args = parser.parse_args(arguments)
-    return _run(args)
+    return validate_files(args) if args.command == "validate" else _run(args)
 
 
 def _run(args: argparse.Namespace) -> int:

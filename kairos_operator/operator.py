@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from kairos_operator.admission import Admission
 from kairos_operator.core.snapshot import Images
 from kairos_operator.runtime import health
 from kairos_operator.runtime.apply import Applier
@@ -34,11 +35,10 @@ from kairos_operator.runtime.news import Key
 from kairos_operator.runtime.observe import Observer
 from kairos_operator.runtime.queue import Queue
 from kairos_operator.runtime.reflector import Reflector
-from kairos_operator.settings import Settings
+from kairos_operator.settings import LEASE_NAME, Settings
 
 log = logging.getLogger(__name__)
 
-LEASE = "kairos-operator.kairos.io"
 GRACE_SECONDS = 10.0  # for what is under way when the process is told to end
 
 
@@ -54,6 +54,7 @@ class Operator:
     recorder: EventRecorder
     controller: Controller
     elector: LeaderElector | None
+    admission: Admission | None
 
     @classmethod
     def assemble(cls, settings: Settings, api: Kr8sApi) -> Operator:
@@ -78,7 +79,10 @@ class Operator:
                 key.kind.value.kind, seconds, "error" if trouble else "success", trouble
             ),
         )
-        return cls(settings, clock, metrics, caches, reflectors, recorder, controller, elector)
+        # The certificate is every replica's affair, so its client is not fenced.
+        unfenced = KubeClient(api, on_call=metrics.count_call, in_flight=2)
+        admission = Admission(settings, unfenced, clock, caches.nodes) if settings.webhook_port else None
+        return cls(settings, clock, metrics, caches, reflectors, recorder, controller, elector, admission)
 
     def unsynced(self) -> str:
         """Which caches have not seen a complete list yet, or nothing."""
@@ -155,8 +159,13 @@ async def _served(operator: Operator) -> AsyncIterator[None]:
     """Probes and metrics on their addresses, where they have one."""
     settings = operator.settings
     async with AsyncExitStack() as stack:
+        if operator.admission is not None:
+            await stack.enter_async_context(operator.admission.serving())
         if settings.health_address is not None:
-            probes = health.probe_app({"ping": lambda: ""}, {"caches": operator.unsynced})
+            ready = {"caches": operator.unsynced}
+            if operator.admission is not None:
+                ready["webhooks"] = operator.admission.unready
+            probes = health.probe_app({"ping": lambda: ""}, ready)
             await stack.enter_async_context(
                 health.serving(probes, settings.health_address.host, settings.health_address.port)
             )
@@ -174,13 +183,13 @@ def _elector(settings: Settings, api: Kr8sApi, clock: Clock, metrics: Metrics) -
     return LeaderElector(
         KubeClient(api, on_call=metrics.count_call, in_flight=2),
         settings.namespace,
-        LEASE,
+        LEASE_NAME,
         f"{settings.pod_name or socket.gethostname()}_{uuid.uuid4()}",
         clock,
         lease_duration=settings.lease.duration,
         renew_deadline=settings.lease.renew_deadline,
         retry_period=settings.lease.retry_period,
-        on_change=metrics.follow_lease(LEASE),
+        on_change=metrics.follow_lease(LEASE_NAME),
     )
 
 

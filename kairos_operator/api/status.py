@@ -96,6 +96,8 @@ class NodeStatus(ApiModel):
     """UID of the Node object when the slot was given; another UID later is another node."""
     boot_id: Annotated[str | None, Field(alias="bootID")] = None
     """The node's bootID when the slot was given; a reboot is proven by a different one."""
+    rebooted_from: str | None = None
+    """The bootID that the reboot pod said it would end; kept, since the pod may be gone when the node is back."""
     job_uid: Annotated[str | None, Field(alias="jobUID")] = None
     """UID of the Job once it was seen; a Job that is gone after that is not made anew."""
     outcome: Outcome | None = None

@@ -51,14 +51,17 @@ def reboot(site: Site) -> Decision:
     broken = _broken(site)
     if broken is not None:
         return broken
-    says = pod is not None and pod.reboot_state == _COMPLETED
-    # The pod knows the boot that it ended, also where the node had rebooted by itself since it was given its slot.
-    before = {boot for boot in (record.boot_id, pod.reboot_boot_id if pod else "") if boot}
+    ended = record.rebooted_from
+    if pod is not None and pod.reboot_state == _COMPLETED:
+        # The pod knows the boot that it ended, also where the node had rebooted by itself since it got its slot.
+        ended = pod.reboot_boot_id or record.boot_id or ""
+    says = ended is not None
+    before = {boot for boot in (record.boot_id, ended) if boot}
     changed = bool(node.boot_id and before) and node.boot_id not in before
     if says and changed and node.ready:
         text = f"{site.name} is back {seconds(site.elapsed)} after its reboot"
         note = site.note("NodeBack", text)
-        learned = {"reboot_status": RebootStatus.COMPLETED}
+        learned = {"reboot_status": RebootStatus.COMPLETED, "rebooted_from": ended}
         if site.spec.postflight is not None:
             return Go(Step.POSTFLIGHT, "Rebooted; verifying", (note,), learned)
         done = completed(site, "The command succeeded and the node rebooted")
@@ -72,7 +75,7 @@ def reboot(site: Site) -> Decision:
         limit = seconds(site.spec.reboot_timeout_seconds)
         return failed(site, "RebootFailed", f"Reboot failed: not back after {limit}: {seen}")
     chains = () if says else _reboot_pod_anew(site)
-    return Stay(f"Rebooting: {seen}", chains, left)
+    return Stay(f"Rebooting: {seen}", chains, left, {"rebooted_from": ended})
 
 
 def _seen(*, says: bool, changed: bool, ready: bool, why: str) -> str:

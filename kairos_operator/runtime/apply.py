@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kairos_operator.api.objects import ApiObject, Meta, reference
-from kairos_operator.api.resources import NODES, Resource
+from kairos_operator.api.resources import NODE_OP_UPGRADES, NODES, Resource
 from kairos_operator.api.status import OperationStatus
 from kairos_operator.core.actions import Action, ClaimNode, EvictPod, Note, Plan, ReleaseNode, SetFinalizer
 from kairos_operator.runtime.clock import Clock
@@ -84,18 +84,24 @@ class Applier:
         self._say(subject, notes)
 
     def _say(self, subject: Subject, notes: tuple[Note, ...]) -> None:
-        about = reference(subject.resource, subject.meta)
+        """Log what happened, and publish it on the operation, on the upgrade that it is for, and on the node."""
+        meta = subject.meta
+        about = [reference(subject.resource, meta)]
+        if meta.owner is not None and meta.owner.kind == NODE_OP_UPGRADES.kind:
+            owner = Meta(meta.owner.name, meta.namespace, meta.owner.uid)
+            about.append(reference(NODE_OP_UPGRADES, owner))
         for note in notes:
-            fields = {"operation": f"{subject.meta.namespace}/{subject.meta.name}", "reason": note.reason}
+            fields = {"operation": f"{meta.namespace}/{meta.name}", "reason": note.reason}
             if note.node:
                 fields["node"] = note.node
             log.log(
                 logging.WARNING if note.type == "Warning" else logging.INFO, "%s", note.text, extra=fields
             )
             on_node = self._node_reference(note.node) if note.node else None
-            self.recorder.publish(about, note.type, note.reason, note.text, related=on_node)
+            for regarding in about:
+                self.recorder.publish(regarding, note.type, note.reason, note.text, related=on_node)
             if on_node is not None:
-                self.recorder.publish(on_node, note.type, note.reason, note.text, related=about)
+                self.recorder.publish(on_node, note.type, note.reason, note.text, related=about[0])
 
     def _node_reference(self, name: str) -> Mapping[str, str] | None:
         node = self.deeds.caches.nodes.get(name)

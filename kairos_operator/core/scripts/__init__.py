@@ -22,7 +22,8 @@ def upgrade_command(spec: NodeOpUpgradeSpec) -> list[str]:
     flags = ["--force"] * spec.force + ["--active"] * spec.includes_active
     flags += ["--recovery"] * spec.upgrade_recovery + ["--debug"] * spec.debug
     for path in spec.exclude_paths or ():
-        flags += ["--exclude-path", path]
+        # The kubelet expands $(NAME) in a container's command, and $$ to $ (Kubernetes API, Container.command).
+        flags += ["--exclude-path", path.replace("$", "$$")]
     return ["/bin/sh", "-c", _UPGRADE, "kairos-upgrade", *flags]
 
 
