@@ -15,8 +15,8 @@ async def eventually(fact: Callable[[], object | Awaitable[object]], seconds: fl
     """Returns once `fact` (plain or async) is true. Raises TimeoutError with the fact's name if it does not come."""
     try:
         async with asyncio.timeout(seconds):
-            while not await _ask(fact):
-                await asyncio.sleep(PAUSE)  # there is nothing to be told by
+            while not await _ask(fact):  # noqa: ASYNC110 (nothing tells when it comes true)
+                await asyncio.sleep(PAUSE)
     except TimeoutError:
         raise TimeoutError(f"{inspect.getsource(fact).strip()} did not come true in {seconds:g} s") from None
 

@@ -97,6 +97,12 @@ class Container:
         self.started, self.steps, self.wakes = now, steps, now if steps is not None else None
         self.waits_for_answer, self.restart_at = False, None
 
+    def cannot_start(self, why: str) -> bool:
+        """The image is not to be had. Whether that is news."""
+        before = self.waiting
+        self.waiting = ("ImagePullBackOff", f'Back-off pulling image "{self.image}": ErrImagePull: {why}')
+        return self.waiting != before
+
     def next_step(self, now: datetime) -> Step | Exit | None:
         """What the modelled program does next, or None where it waits or the container runs something real."""
         if self.steps is None or self.wakes is None or self.waits_for_answer or self.wakes > now:

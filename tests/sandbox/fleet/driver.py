@@ -15,7 +15,7 @@ from typing import Any, cast
 from kairos_operator.api.resources import JOBS, PODS
 from tests.sandbox.fleet.api import Answer, Api
 from tests.sandbox.fleet.clockwork import Clockwork, Model
-from tests.sandbox.fleet.effects import Effect, JobEffect, NodeEffect, RunProgram, StopProgram
+from tests.sandbox.fleet.effects import DeletePod, Effect, JobEffect, NodeEffect, RunProgram, StopProgram
 from tests.sandbox.fleet.jobs import JobController
 from tests.sandbox.fleet.kubelet import Kubelet
 from tests.sandbox.fleet.runner import Runner
@@ -36,6 +36,7 @@ class Driver:
         self._jobs = jobs
         self._writer = Writer(api)
         self._clockwork = Clockwork(clock, self._step)
+        self.left: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failure: BaseException | None = None
 
@@ -64,6 +65,13 @@ class Driver:
     def poke(self, kubelet: Kubelet) -> None:
         """Something about that node has changed."""
         self._clockwork.poke(kubelet)
+
+    async def collect(self, node: str) -> None:
+        """Removes the pods of a node that has left, those of now and those that are still bound to it later."""
+        self.left.add(node)
+        found = await self._api.call("GET", PODS.path(), query={"fieldSelector": f"spec.nodeName={node}"})
+        for pod in found["items"]:
+            self._see_pod(pod)
 
     def _step(self, model: Model, now: datetime) -> None:
         if isinstance(model, Kubelet):
@@ -101,10 +109,13 @@ class Driver:
         self._clockwork.poke(jobs)
 
     def _see_pod(self, pod: dict[str, Any]) -> None:
-        kubelet = self.kubelets.get(pod["spec"].get("nodeName", ""))
+        node, meta = pod["spec"].get("nodeName", ""), pod["metadata"]
+        kubelet = self.kubelets.get(node)
         if kubelet is not None:
             kubelet.see(pod, self.clock())
             self._clockwork.poke(kubelet)
+        elif node in self.left:
+            self._writer.submit(DeletePod(meta["namespace"], meta["name"], meta["uid"]), _answered_to_nobody)
         if self._jobs is not None:
             self._jobs.see_pod(pod)
             self._clockwork.poke(self._jobs)
@@ -138,3 +149,7 @@ class Driver:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or task.exception()
+
+
+def _answered_to_nobody(effect: Effect, ok: bool) -> None:
+    """The node that would plan it anew has left; the next change of the pod asks again."""

@@ -100,6 +100,8 @@ class Workspace:
     def disk(self, node: str, release: Release) -> FileDisk:
         """A fresh disk for a node."""
         directory = self.root / "nodes" / node
+        if directory.exists():  # of a node of that name that has left
+            shutil.rmtree(directory)
         directory.mkdir(parents=True)
         return FileDisk(node, release, directory)
 

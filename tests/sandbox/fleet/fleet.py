@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kairos_operator.api.resources import NODES, PODS
+from kairos_operator.api.resources import NODES
 from tests.sandbox.fleet.access import Access
 from tests.sandbox.fleet.api import MERGE, Answer, Api
 from tests.sandbox.fleet.clock import wall_clock
@@ -67,6 +68,7 @@ class Fleet:
         jobs = JobController(self.options.speed) if self.options.plays_job_controller else None
         self._driver = Driver(self._api, self._runner, jobs, wall_clock)
         self._kubelets = self._driver.kubelets
+        self._numbers = count(1)
         for spec in nodes:
             self._make(spec)
 
@@ -117,20 +119,16 @@ class Fleet:
         self._driver.poke(kubelet)
 
     async def add_node(self, spec: NodeSpec) -> None:
-        """A node joins."""
+        """A node joins; one of that name that has left is another one."""
+        self._driver.left.discard(spec.name)
         await self._register(self._make(spec))
 
     async def remove_node(self, name: str) -> None:
         """A node leaves for good: its object and, as the pod garbage collector would do it, its pods go."""
         self.power_off(name)
-        kubelet = self._kubelets.pop(name)
+        del self._kubelets[name]
         await self._api.call("DELETE", NODES.path(None, name))
-        for run in list(kubelet.pods.values()):
-            try:
-                await self._api.call("DELETE", PODS.path(*run.key), {"gracePeriodSeconds": 0})
-            except Answer as gone:
-                if gone.status != 404:
-                    raise
+        await self._driver.collect(name)
 
     def reboot(self, name: str) -> None:
         """Reboots a node, asked for or out of the blue."""
@@ -174,8 +172,7 @@ class Fleet:
             real_programs() if self.options.runs_programs else modelled_programs(self.options.image_release)
         )
         disk = self._work.disk(spec.name, spec.release) if self._work else MemoryDisk(spec.name, spec.release)
-        number = len(self._kubelets) + 1
-        kubelet = Kubelet(spec, number, disk, choose, self.journal, self.options.speed)
+        kubelet = Kubelet(spec, next(self._numbers), disk, choose, self.journal, self.options.speed)
         self._kubelets[spec.name] = kubelet
         return kubelet
 

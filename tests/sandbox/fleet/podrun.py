@@ -166,9 +166,7 @@ class PodRun:
             return
         chosen = self.host.choose(self, container)
         if isinstance(chosen, str):
-            text = f'Back-off pulling image "{container.image}": ErrImagePull: {chosen}'
-            if container.waiting != ("ImagePullBackOff", text):
-                container.waiting, self.dirty = ("ImagePullBackOff", text), True
+            self.dirty |= container.cannot_start(chosen)
             container.restart_at = now + self._after(PULL_AGAIN)
             return
         container.begin(now, None if isinstance(chosen, Program) else chosen)
