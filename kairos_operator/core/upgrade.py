@@ -146,5 +146,7 @@ def _settled(
 ) -> Plan[NodeOpUpgradeStatus]:
     upgrade = snapshot.upgrade
     new = statuses.settled(upgrade.meta, upgrade.status, snapshot.now, blocked or [], changes)
-    urgent = new is not None and statuses.urgent(upgrade.status, new)
+    # Only what comes before a deed must be stored at once; the mirror may take many changes in one write.
+    old = upgrade.status
+    urgent = new is not None and (new.phase, new.node_op_uid) != (old.phase, old.node_op_uid)
     return Plan(status=new, urgent=urgent, chains=chains, notes=notes)

@@ -98,10 +98,11 @@ class Applier:
                 logging.WARNING if note.type == "Warning" else logging.INFO, "%s", note.text, extra=fields
             )
             on_node = self._node_reference(note.node) if note.node else None
-            for regarding in about:
+            # Whoever looks at a node's part looks at the node, or at the operation that the user made.
+            for regarding in about if on_node is None else about[-1:]:
                 self.recorder.publish(regarding, note.type, note.reason, note.text, related=on_node)
             if on_node is not None:
-                self.recorder.publish(on_node, note.type, note.reason, note.text, related=about[0])
+                self.recorder.publish(on_node, note.type, note.reason, note.text, related=about[-1])
 
     def _node_reference(self, name: str) -> Mapping[str, str] | None:
         node = self.deeds.caches.nodes.get(name)
