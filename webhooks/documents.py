@@ -6,6 +6,7 @@ Keys that stand twice are faults here, as they are in kubectl's strict validatio
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -78,8 +79,8 @@ _Loader.add_implicit_resolver(
 
 def read_documents(text: str) -> Iterator[Document]:
     """The documents of a text that are not empty. Raises NotYaml at the first that cannot be read."""
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         while loader.check_node():
             node = loader.get_node()
             if node is None:
@@ -90,14 +91,11 @@ def read_documents(text: str) -> Iterator[Document]:
                 yield document
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise NotYaml(f"the character #x{ord(error.character):04x} is not allowed", line, 1) from None
+        raise NotYaml(f"the character {text[error.position]!r} is not allowed", line, 1) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise NotYaml(
-            str(error.problem or error), mark.line + 1 if mark else 1, mark.column + 1 if mark else 1
-        ) from None
-    finally:
-        loader.dispose()
+        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise NotYaml(str(error.problem or error), *place) from None
 
 
 class _Builder:
@@ -145,7 +143,7 @@ class _Builder:
             value = self._loader.construct_object(node)
         except (ValueError, OverflowError) as error:
             raise NotYaml(f"not a value: {error}", *_place(node)) from None
-        if isinstance(value, bytes) or value != value:
+        if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
             raise NotYaml("not a value that JSON has", *_place(node))
         return value
 
