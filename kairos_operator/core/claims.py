@@ -75,10 +75,19 @@ def release(site: Site) -> Decision:
     if action is not None:
         refusal = site.refused(action.subject)
         return Stay(message, ((action,),), recheck=5.0 if refusal else None)
-    unsure = site.spec.disrupts and site.node is not None and site.name not in site.snapshot.released
-    if unsure:
+    if site.spec.disrupts and not _surely_free(site):
         return Stay(message, recheck=0.0)
     return Go(Step.DONE, _farewell(site, message), _released_notes(site))
+
+
+def _surely_free(site: Site) -> bool:
+    """Whether no claim of ours can stand on the node: it is gone, it was seen without one since the step began, or it
+    shows our cordon without the claim, which only our own release leaves.
+    """
+    node, facts = site.node, site.snapshot
+    if node is None:
+        return site.name in facts.gone
+    return site.name in facts.released or node.cordoned_by == site.claim
 
 
 def giving_back(snapshot: Snapshot, node: NodeView | None, *, keep_cordon: bool) -> ReleaseNode | None:

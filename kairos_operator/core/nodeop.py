@@ -134,11 +134,13 @@ def _advance(draft: _Draft, name: str, record: NodeStatus) -> None:
         record = _enter(draft, name, record, decision)
 
 
-def _lost_node(site: Site) -> Go | None:
+def _lost_node(site: Site) -> Decision | None:
     """A node in flight that was deleted, or is another one now, has failed."""
     record, node = site.record, site.node
     if record.step is Step.RELEASE:
         return None
+    if node is None and site.name not in site.snapshot.gone:
+        return Stay(record.message or "", recheck=0.0)  # not in the cache: it is read live before it counts as gone
     if node is None:
         text = f"The node was deleted during its {record.step} step"
         return failed(site, "NodeDeleted", text)

@@ -184,4 +184,4 @@ def _progress(found: JobView, pods: tuple[PodView, ...], site: Site) -> str:
         last = last_failure(pods)
         again = f"Job {found.name} is running again after {found.attempts} failed tries"
         return f"{again}; the last: {last}" if last else again
-    return f"Job {found.name} is running"
+    return f"Job {found.name} is running" if pods else f"Job {found.name} has no pod yet"

@@ -30,7 +30,7 @@ from kairos_operator.core.actions import (
 from kairos_operator.core.snapshot import ChildKey, Snapshot, Standing, needs
 from kairos_operator.core.upgrade import UpgradeSnapshot
 from tests.core.cluster import Cluster, role_of
-from tests.core.world import IMAGES, at
+from tests.core.world import IMAGES, at, pod
 
 TICK_SECONDS = 10
 LOOKS = 40  # a settling that takes more plans than this does not converge
@@ -60,8 +60,6 @@ class Rollout(Cluster):
         """A NodeOpUpgrade on these nodes."""
         return cls({view.name: view for view in nodes}, up=up, **facts)
 
-    # Looking and deciding
-
     def look(self) -> Snapshot:
         """What the operator sees: what `needs` asks for, and the caches, which are never behind here."""
         assert self.op is not None
@@ -73,7 +71,7 @@ class Rollout(Cluster):
             view = self.nodes.get(name)
             if view is None or claim not in (view.claimed_by, view.cordoned_by):
                 self.released.add(name)
-        own = [pod for pod in self.pods.values() if pod.owner and pod.owner.uid == op.meta.uid]
+        own = [one for one in self.pods.values() if one.owner and one.owner.uid == op.meta.uid]
         return Snapshot(
             op=op,
             now=at(self.seconds),
@@ -81,9 +79,10 @@ class Rollout(Cluster):
             nodes=dict(self.nodes),
             gone=frozenset(found.nodes - self.nodes.keys()),
             jobs={job.node: job for job in self.jobs.values()},
-            pods={ChildKey(role_of(pod), pod.operation_node): pod for pod in own},
+            pods={ChildKey(role_of(one), one.operation_node): one for one in own},
+            job_pods={job.node: (pod(job.name, node_op=op.meta.name),) for job in self.jobs.values()},
             node_pods={
-                name: tuple(pod for pod in self.pods.values() if pod.node == name) for name in found.drains
+                name: tuple(one for one in self.pods.values() if one.node == name) for name in found.drains
             },
             standings={mark: self.standings.get(mark.claim, Standing.GONE) for mark in found.standings},
             released=frozenset(self.released),
@@ -133,14 +132,12 @@ class Rollout(Cluster):
 
     @property
     def phase(self) -> Phase | None:
-        """The operation's phase."""
+        """Its phase."""
         return self.status.phase
 
     def message(self, name: str) -> str:
-        """A node's message."""
+        """What is said of a node."""
         return self.status.nodes[name].message or ""
-
-    # Applying
 
     def _apply(self, made: Plan[NodeOpStatus]) -> None:
         assert self.op is not None
@@ -225,8 +222,6 @@ class Rollout(Cluster):
         self.op = replace(self.op, meta=replace(self.op.meta, finalizers=left))
         if self.op.meta.deleting_since and not left:
             self.op = None
-
-    # The story
 
     def _spoken(self, action: Action) -> str:
         if isinstance(action, EvictPod):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kairos_operator.api.cluster import PodView
+from kairos_operator.api.names import Role
 from kairos_operator.api.nodeop import DrainOptions
 from kairos_operator.api.objects import NodeOp, Owner
 from kairos_operator.api.status import NodeStatus, Outcome, Step
@@ -17,7 +18,7 @@ from kairos_operator.core.nodeop import plan
 from kairos_operator.core.site import Site
 from kairos_operator.core.snapshot import Snapshot
 from tests.core.rollout import Rollout
-from tests.core.world import UID, after, at, node, op, ours, owner, pod, record, role_pod, snapshot
+from tests.core.world import after, at, node, op, ours, pod, record, role_pod, snapshot
 
 DAEMON = Owner("DaemonSet", "log", "uid-of-log")
 REFUSAL = "Cannot evict pod: The disruption budget web needs 2 healthy pods and has 2 currently"
@@ -101,8 +102,6 @@ def test_what_becomes_of_a_pod(
 
 
 def test_own_children_are_left_alone_whatever_they_are() -> None:
-    from kairos_operator.api.names import Role
-
     of = _op(force=True)
     assert _evictions(of, role_pod(of, Role.REBOOT), role_pod(of, Role.PREFLIGHT)) == []
 
@@ -228,8 +227,3 @@ def test_a_cordon_that_somebody_lifts_ends_the_drain() -> None:
 def test_a_view_from_before_the_cordon_is_no_lifted_cordon() -> None:
     """After a restart the cache may be a moment behind: our claim and our cordon come in one write."""
     assert _drained(_op(), pod(), view=node()).step is Step.DRAIN
-
-
-def test_the_owner_of_an_own_pod_is_the_operation() -> None:
-    of = _op()
-    assert owner(of).uid == UID

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from kairos_operator.api.status import NodeStatus, Outcome, Phase, Step
@@ -16,7 +19,7 @@ NODES = {one.name: one for one in (node("b"), node("a"), control_plane("z"), MAS
 DONE = record(Step.DONE, Outcome.COMPLETED)
 BAD = record(Step.DONE, Outcome.FAILED)
 WAITING = record(Step.WAITING)
-CHECKED = {"preflight": {"command": ["check"]}}
+CHECKED: dict[str, Any] = {"preflight": {"command": ["check"]}}
 
 
 def _started(facts: dict[str, NodeStatus]) -> list[str]:
@@ -71,7 +74,7 @@ def test_slots(concurrency: int, records: list[NodeStatus], slots: int) -> None:
     ],
 )
 def test_what_holds_further_nodes_back(
-    spec: dict[str, bool], meta: dict[str, object], others: list[NodeStatus], goes_on: bool
+    spec: dict[str, Any], meta: dict[str, Any], others: list[NodeStatus], goes_on: bool
 ) -> None:
     records = {"a": WAITING, **{f"x{index}": one for index, one in enumerate(others)}}
     found = next_in_line(op(records=records, meta=meta, **spec), NODES, records)
@@ -146,7 +149,5 @@ def test_a_node_that_joins_later_is_not_touched() -> None:
 
 
 def _pause(story: Rollout, paused: bool) -> None:
-    from dataclasses import replace
-
     assert story.op is not None
     story.op = replace(story.op, meta=replace(story.op.meta, paused=paused))

@@ -1,0 +1,245 @@
+"""The Job: made once, never made anew, and what its ends mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kairos_operator.api.cluster import ContainerView, JobView
+from kairos_operator.api.names import Role
+from kairos_operator.api.objects import NodeOp, Owner
+from kairos_operator.api.status import NodeStatus, Outcome, RebootStatus, Step
+from kairos_operator.core.nodeop import plan
+from kairos_operator.core.snapshot import ChildKey, Snapshot
+from tests.core.world import (
+    after,
+    at,
+    ended,
+    job,
+    node,
+    op,
+    ours,
+    pod,
+    record,
+    role_pod,
+    snapshot,
+    subjects,
+)
+
+AWAY: dict[str, Any] = {"ready": False, "ready_reason": "Kubelet stopped posting node status."}
+
+
+def _op(known: dict[str, Any] | None = None, **spec: Any) -> NodeOp:
+    return op(records={"n1": record(Step.JOB, **(known or {}))}, **spec)
+
+
+def _facts(of: NodeOp, found: JobView | None = None, **facts: Any) -> Snapshot:
+    return snapshot(of, facts.pop("view", None) or node(), jobs={"n1": found} if found else {}, **facts)
+
+
+def _new(of: NodeOp, found: JobView | None = None, **facts: Any) -> NodeStatus:
+    return after(_facts(of, found, **facts)).nodes["n1"]
+
+
+def _reboot_pod(of: NodeOp, **facts: Any) -> dict[ChildKey, Any]:
+    return {ChildKey(Role.REBOOT, "n1"): role_pod(of, Role.REBOOT, **facts)}
+
+
+def _creates(facts: Snapshot) -> list[str]:
+    return [subject.rpartition(" ")[0].removeprefix("create ") for subject in subjects(facts)]
+
+
+def test_the_job_is_made_with_the_plan_that_stores_the_step_and_its_name() -> None:
+    made = plan(snapshot(op(), node()))
+    assert made.urgent
+    assert made.status is not None
+    entry = made.status.nodes["n1"]
+    assert entry.step is Step.JOB
+    assert [action.subject for chain in made.chains for action in chain] == [f"create Job {entry.job_name}"]
+
+
+def test_a_job_that_was_never_seen_is_made() -> None:
+    """The operator died between storing the step and the create."""
+    assert _creates(_facts(_op())) == ["Job"]
+
+
+def test_a_job_that_was_seen_is_never_made_anew() -> None:
+    facts = _facts(_op({"job_uid": "seen"}))
+    assert subjects(facts) == []
+    new = after(facts).nodes["n1"]
+    assert new.outcome is Outcome.FAILED
+    assert "is gone before its end was seen, and is not made anew" in (new.message or "")
+
+
+def test_a_job_is_not_made_where_the_node_was_rebooted_for_it_already() -> None:
+    of = _op(reboot_on_success=True)
+    facts = _facts(of, pods=_reboot_pod(of, reboot_state="completed"))
+    assert "Job" not in _creates(facts)
+    assert after(facts).nodes["n1"].outcome is Outcome.FAILED
+
+
+def test_that_the_job_was_seen_is_stored() -> None:
+    made = plan(_facts(_op(), job(_op())))
+    assert made.status is not None
+    assert made.status.nodes["n1"].job_uid == "uid-of-job-n1"
+    assert made.urgent
+
+
+@pytest.mark.parametrize("stranger", [None, Owner("NodeOp", "op", "another uid"), Owner("CronJob", "x", "y")])
+@pytest.mark.parametrize(
+    "end", [{}, {"complete": True}, {"failed": True}], ids=["running", "complete", "failed"]
+)
+def test_a_foreign_job_of_that_name_is_neither_adopted_nor_deleted(
+    stranger: Owner | None, end: dict[str, Any]
+) -> None:
+    facts = _facts(_op(), job(_op(), owner=stranger, **end))
+    new = after(facts).nodes["n1"]
+    assert new.outcome is Outcome.FAILED
+    assert "is not this NodeOp's" in (new.message or "")
+    assert subjects(facts) == []
+
+
+def test_a_complete_job_is_the_end_where_nothing_follows() -> None:
+    new = _new(_op(), job(_op(), complete=True))
+    assert (new.step, new.outcome, new.message) == (Step.DONE, Outcome.COMPLETED, "The command succeeded")
+
+
+@pytest.mark.parametrize(
+    ("spec", "step"),
+    [
+        ({"reboot_on_success": True}, Step.REBOOT),
+        ({"postflight": {"command": ["check"]}}, Step.POSTFLIGHT),
+        ({"reboot_on_success": True, "postflight": {"command": ["check"]}}, Step.REBOOT),
+        ({"cordon": True}, Step.RELEASE),
+    ],
+)
+def test_what_follows_a_complete_job(spec: dict[str, Any], step: Step) -> None:
+    of = _op(**spec)
+    assert _new(of, job(of, complete=True), view=ours(of), pods=_reboot_pod(of)).step is step
+
+
+@pytest.mark.parametrize(
+    ("facts", "pods", "says"),
+    [
+        pytest.param(
+            {"reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"},
+            [pod(phase="Failed", containers=(ended(7, "no such partition\nbye", "nodeop"),))],
+            "Job failed: container nodeop exited with code 7: no such partition | bye; "
+            "BackoffLimitExceeded: Job has reached the specified backoff limit",
+            id="the container's words",
+        ),
+        pytest.param(
+            {"reason": "DeadlineExceeded", "message": "Job was active longer than specified deadline"},
+            [],
+            "Job failed: DeadlineExceeded: Job was active longer than specified deadline",
+            id="its deadline",
+        ),
+        pytest.param(
+            {},
+            [
+                pod(phase="Failed", containers=(ended(1, "first"),)),
+                pod(phase="Failed", containers=(ended(2, "last"),)),
+            ],
+            "Job failed: container main exited with code 2: last",
+            id="the last try",
+        ),
+        pytest.param(
+            {},
+            [pod(phase="Failed", containers=(ended(137, "", reason="OOMKilled"),))],
+            "Job failed: container main exited with code 137 (OOMKilled)",
+            id="killed",
+        ),
+        pytest.param({}, [], "Job failed: no reason was given", id="nothing known"),
+    ],
+)
+def test_a_failed_job_says_why(facts: dict[str, str], pods: list[Any], says: str) -> None:
+    new = _new(_op(), job(_op(), failed=True, **facts), job_pods={"n1": tuple(pods)})
+    assert (new.outcome, new.message) == (Outcome.FAILED, says)
+
+
+def test_words_without_end_are_cut() -> None:
+    wordy = pod(phase="Failed", containers=(ended(1, "x" * 9000 + " the end"),))
+    message = _new(_op(), job(_op(), failed=True), job_pods={"n1": (wordy,)}).message or ""
+    assert len(message) <= 1024
+    assert "the end" in message
+
+
+def test_a_failed_job_cancels_the_reboot_and_deletes_its_pod() -> None:
+    of = _op({"reboot_status": RebootStatus.PENDING}, reboot_on_success=True)
+    facts = _facts(of, job(of, failed=True), view=ours(of, cordoned=False), pods=_reboot_pod(of))
+    assert after(facts).nodes["n1"].reboot_status is RebootStatus.CANCELLED
+    assert [subject.split()[0:2] for subject in subjects(facts)] == [["delete", "Pod"]]
+
+
+def test_a_job_that_is_being_deleted_has_failed() -> None:
+    new = _new(_op(), job(_op(), deleting=True))
+    assert (new.outcome, "was deleted before it was complete" in (new.message or "")) == (
+        Outcome.FAILED,
+        True,
+    )
+
+
+def test_a_complete_job_that_is_being_deleted_is_complete() -> None:
+    assert _new(_op(), job(_op(), deleting=True, complete=True)).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("found", "pods", "view", "says"),
+    [
+        pytest.param({}, (), node(), "Job {} has no pod yet", id="nothing runs yet"),
+        pytest.param({}, (pod(),), node(), "Job {} is running", id="it runs"),
+        pytest.param(
+            {}, (pod(),), node(**AWAY), f"Job {{}}: the node is not Ready: {AWAY['ready_reason']}", id="away"
+        ),
+        pytest.param(
+            {},
+            (pod(containers=(ContainerView("nodeop", waiting="ErrImagePull: denied"),)),),
+            node(),
+            "Job {}: container nodeop is waiting: ErrImagePull: denied",
+            id="image",
+        ),
+        pytest.param(
+            {"attempts": 2},
+            (pod(phase="Failed", containers=(ended(1, "flaky", "nodeop"),)), pod("job-2")),
+            node(),
+            "Job {} is running again after 2 failed tries; the last: container nodeop exited with code 1: flaky",
+            id="tries",
+        ),
+    ],
+)
+def test_what_is_said_of_a_running_job(found: dict[str, Any], pods: Any, view: Any, says: str) -> None:
+    one = job(_op(), **found)
+    assert _new(_op(), one, job_pods={"n1": pods}, view=view).message == says.format(one.name)
+
+
+def test_a_refused_create_is_said() -> None:
+    of = _op()
+    create = subjects(_facts(of))[0]
+    assert _new(of, refusals={create: "quota"}).message == "Cannot start the Job yet: quota"
+
+
+@pytest.mark.parametrize(
+    ("since", "seconds", "lost"),
+    [(0, 1799, False), (0, 1800, True), (1000, 1800, False), (1000, 2800, True), (-9999, 1799, False)],
+)
+@pytest.mark.parametrize("there", [True, False], ids=["Job there", "no Job yet"])
+def test_a_node_that_is_away_for_too_long_fails(
+    since: float, seconds: float, lost: bool, there: bool
+) -> None:
+    view = node(ready_since=at(since), **AWAY)
+    of = _op()
+    facts = _facts(of, job(of) if there else None, view=view, seconds=seconds)
+    new = after(facts).nodes["n1"]
+    assert (new.outcome is Outcome.FAILED) is lost
+    if lost:
+        assert (new.message or "").startswith("The node has not been Ready for 30 min while the Job was due")
+        assert all(subject.startswith("delete Job") for subject in subjects(facts))
+    else:
+        assert plan(facts).recheck_after == 1800 + max(0, since) - seconds
+
+
+def test_a_ready_node_is_given_all_the_time() -> None:
+    facts = _facts(_op(), job(_op()), seconds=10**6)
+    assert after(facts).nodes["n1"].step is Step.JOB
+    assert plan(facts).recheck_after is None
