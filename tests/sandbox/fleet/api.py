@@ -18,7 +18,7 @@ from tests.sandbox.fleet.access import Access
 REQUEST_TIMEOUT = 15.0
 WATCH_SECONDS = 240
 PAUSE = 0.5
-"""Seconds before a broken watch is begun anew."""
+"""Seconds before what failed is begun anew."""
 PAGE = 500
 MERGE = "application/merge-patch+json"
 
@@ -29,6 +29,11 @@ class Answer(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status} {message}")
         self.status = status
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status in (0, 429) or self.status >= 500
 
 
 class Api:

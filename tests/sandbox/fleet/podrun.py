@@ -27,6 +27,7 @@ from tests.sandbox.fleet.podstatus import pod_status
 from tests.sandbox.fleet.steps import Annotate, Exit, RebootNode, Sleep
 
 FINAL = frozenset({"Succeeded", "Failed"})
+DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 PULL_AGAIN = 10.0
 KILLED, ENDED_BY_SIGNAL, LOST = 137, 143, 255
 
@@ -48,12 +49,11 @@ class PodRun:
         self._begins = now + self._after(host.spec.start_seconds)
         self._begun = False
         self._stops: datetime | None = None
-        for container in self.containers:
-            container.waiting = ("ContainerCreating", "") if not self._inits() else ("PodInitializing", "")
+        for container in [] if self._inits() else self.containers:
+            container.waiting = ("ContainerCreating", "")
 
     @property
     def key(self) -> tuple[str, str]:
-        """Namespace and name."""
         return self.pod["metadata"]["namespace"], self.pod["metadata"]["name"]
 
     @property
@@ -79,8 +79,7 @@ class PodRun:
                 self._stop(now)
             elif self._past_deadline(now):
                 self._end_all(now, KILLED)
-                self.reason = "DeadlineExceeded"
-                self.message = "Pod was active on the node longer than the specified deadline"
+                self.reason, self.message = "DeadlineExceeded", DEADLINE_MESSAGE
                 self._reach("Failed", now)
             else:
                 for container in self.running:

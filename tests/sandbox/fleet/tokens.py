@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from kairos_operator.api.resources import SERVICE_ACCOUNTS
-from tests.sandbox.fleet.api import Api
+from tests.sandbox.fleet.api import PAUSE, Answer, Api
 
 LIFETIME = 3600
 
@@ -16,7 +18,7 @@ class Tokens:
         self._mints = mints
 
     async def token_for(self, namespace: str, account: str) -> str:
-        """A token for pods of that account. Raises Answer where the account does not exist."""
+        """A token for pods of that account, waited for as kubelets do. Raises Answer where there is no account."""
         if not self._mints:
             return self._api.access.token
         body = {
@@ -24,5 +26,11 @@ class Tokens:
             "kind": "TokenRequest",
             "spec": {"expirationSeconds": LIFETIME},
         }
-        made = await self._api.call("POST", SERVICE_ACCOUNTS.path(namespace, account, "token"), body)
-        return str(made["status"]["token"])
+        while True:
+            try:
+                made = await self._api.call("POST", SERVICE_ACCOUNTS.path(namespace, account, "token"), body)
+                return str(made["status"]["token"])
+            except Answer as refused:
+                if not refused.passing:
+                    raise
+            await asyncio.sleep(PAUSE)
