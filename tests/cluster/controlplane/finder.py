@@ -2,7 +2,7 @@
 
 In this order, the first that applies: the directory KUBEBUILDER_ASSETS; the running cluster whose kubeconfig
 is KAIROS_TEST_KUBECONFIG; kind, where Docker answers and a `kind` is on PATH; a build with the Go toolchain.
-KAIROS_TEST_KUBERNETES chooses the minor version of kind's node and of the build.
+KAIROS_TEST_KUBERNETES chooses the minor version of the build, KAIROS_TEST_KIND_IMAGE the node image of kind.
 
 Rules: a source that the user named and that does not work is an error, never a reason to try the next one;
 kind is never downloaded.
