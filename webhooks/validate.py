@@ -50,8 +50,13 @@ def _name_faults(metadata: Any) -> Iterator[Fault]:
         yield Fault(("metadata", "name"), FaultType.REQUIRED, "name or generateName is required")
     elif isinstance(name, str) and name and (fault := subdomain_fault(name)):
         yield Fault(("metadata", "name"), FaultType.INVALID, fault, name)
-    elif not name and isinstance(prefix, str) and (fault := subdomain_fault(prefix[:58] + "x")):
+    elif not name and isinstance(prefix, str) and (fault := subdomain_fault(_unmasked(prefix))):
         yield Fault(("metadata", "generateName"), FaultType.INVALID, fault, prefix)
+
+
+def _unmasked(prefix: str) -> str:
+    """A generateName as it is checked: a dash at its end is fine (apimachinery's maskTrailingDash)."""
+    return f"{prefix[:-2]}a" if len(prefix) > 1 and prefix.endswith("-") else prefix
 
 
 def _image_faults(image: Any, at: Path) -> Iterator[Fault]:
