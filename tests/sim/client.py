@@ -230,6 +230,7 @@ class _Call:
         guarded: bool,
     ) -> None:
         self.client = client
+        self.verb = verb
         self.what = what
         self.effect = effect
         self.cluster = client._cluster
@@ -264,7 +265,7 @@ class _Call:
             error = from_status(code, {"reason": reason, "message": message})
         elif self.fault not in _NO_EFFECT:
             try:
-                result = self.cluster.write(self.client.name, self.effect)
+                result = self.cluster.write(self.client.name, self.effect, self.verb)
             except StatusError as refused:
                 error = from_status(refused.code, refused.status)
         self._detail(error)

@@ -138,7 +138,6 @@ class ProcessLoop:
     def kill(self) -> None:
         """End the process here and now."""
         self.dead = True
-        self._ready.clear()
         if self in self._timeline.loops:
             self._timeline.loops.remove(self)
 

@@ -40,6 +40,7 @@ class Change:
     """One write: `old` is None for a new object, `new` is None for one that is gone."""
 
     actor: str
+    verb: str
     resource: Resource
     old: Object | None
     new: Object | None
@@ -81,13 +82,13 @@ class Cluster:
         """The true time."""
         return START + timedelta(seconds=self.timeline.now)
 
-    def write(self, actor: str, what: Callable[[Store], R]) -> R:
+    def write(self, actor: str, what: Callable[[Store], R], verb: str = "") -> R:
         """Do one write (or none) as an actor, and announce what changed; raises StatusError."""
         try:
             return what(self.store)
         finally:
             if self._changed:
-                self._announce(actor)
+                self._announce(actor, verb)
 
     def attempt(self, actor: str, what: Callable[[Store], R]) -> R | None:
         """As `write`, for those who do not mind a refusal."""
@@ -107,16 +108,22 @@ class Cluster:
         """All objects of a resource, by namespace and name."""
         return self.store.list(resource).items
 
+    def expire_watches(self) -> None:
+        """Every watch from before now ends with 410, as after a restart of the API server."""
+        self.store.forget_history()
+        for _, watch in self._watches:
+            watch.bookmark()  # ours have seen everything, and go on
+
     def _mark(self) -> None:
         self._changed = True
 
-    def _announce(self, actor: str) -> None:
+    def _announce(self, actor: str, verb: str) -> None:
         self._changed = False
         for resource, watch in self._watches:
             for event in watch.poll():
                 old = event.change.old if event.change is not None else None
                 new = None if event.type == "DELETED" else event.object
-                change = Change(actor, resource, old if new is not None else old or event.object, new)
+                change = Change(actor, verb, resource, old if new is not None else old or event.object, new)
                 for listener in self.listeners:
                     listener(change)
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kairos_operator.api.base import timestamp
-from kairos_operator.api.resources import JOBS, NODES, POD_DISRUPTION_BUDGETS, PODS
+from kairos_operator.api.resources import JOBS, NODES, POD_DISRUPTION_BUDGETS, PODS, SECRETS
 from tests.sandbox.store import Store
 from tests.sim.cluster import Change, Cluster, Object
 from tests.sim.scenario import AppPlan
@@ -149,6 +149,13 @@ class AppController:
         self._rng = rng
         self._count = 0
         self._due = False
+        # Stands for the ReplicaSet or DaemonSet, which the store does not serve: garbage collection asks for its UID.
+        owner = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": plan.name, "namespace": "default"},
+        }
+        self._owner = self._cluster.write("setup", lambda store: store.create(SECRETS, owner, "default"))
         if plan.min_available is not None:
             spec = {"minAvailable": plan.min_available, "selector": {"matchLabels": {"app": plan.name}}}
             budget = {"metadata": {"name": f"{plan.name}-budget", "namespace": "default"}, "spec": spec}
@@ -201,7 +208,7 @@ class AppController:
                 "apiVersion": "apps/v1",
                 "kind": kind,
                 "name": self._plan.name,
-                "uid": f"uid-{self._plan.name}",
+                "uid": self._owner["metadata"]["uid"],
             }
             metadata["ownerReferences"] = [{**reference, "controller": True}]
         spec: Object = {"nodeName": node, "containers": [{"name": "main", "image": "app:1"}]}

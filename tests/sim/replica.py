@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from kairos_operator.core.snapshot import Images
-from kairos_operator.operator import Operator
+from kairos_operator.operator import GRACE_SECONDS, Operator
 from kairos_operator.runtime.apply import Applier
 from kairos_operator.runtime.backoff import Backoff
 from kairos_operator.runtime.caches import Caches
@@ -50,6 +51,7 @@ class Teller:
     """Takes the operator's Events for the story; nothing is written to the cluster."""
 
     def __init__(self, name: str, cluster: Cluster) -> None:
+        self.silent = False
         self._name = name
         self._cluster = cluster
 
@@ -63,7 +65,7 @@ class Teller:
         related: Mapping[str, Any] | None = None,
         action: str = "",
     ) -> None:
-        if regarding["kind"] == "Node":
+        if regarding["kind"] == "Node" or self.silent:
             return  # said of the operation as well
         place = str((related or regarding)["name"])
         self._cluster.journal.note(self._cluster.now, self._name, place, f"says {reason}", note)
@@ -92,6 +94,7 @@ class Replica:
         self._seed = seed
         self._outage = outage
         self._ended = ended
+        self._stopping = False
         self._tasks: list[asyncio.Task[Any]] = []
         self.clients: list[SimClient] = []
         asyncio._set_running_loop(self.loop.as_asyncio)
@@ -112,10 +115,28 @@ class Replica:
         if not self.loop.dead:
             self.loop.kill()
 
+    def stop(self) -> None:
+        """End it in good order, as SIGTERM does."""
+        self.loop.begin(self._wind_down())
+        self.loop.run_ready()
+
+    async def _wind_down(self) -> None:
+        leading = self._tasks[-1]
+        self._stopping = True
+        self.operator.controller.stop()
+        await asyncio.wait({leading}, timeout=GRACE_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._end("told to end")
+
     def bury(self) -> None:
         """After the simulation: let the tasks of a replica end, without any effect and without a word."""
         for client in self.clients:
             client.closed = True
+        recorder: Any = self.operator.recorder
+        if isinstance(recorder, Teller):
+            recorder.silent = True
         self.loop.dead = self.loop.frozen = False
         for _ in range(5):
             pending = [task for task in asyncio.all_tasks(self.loop.as_asyncio) if not task.done()]
@@ -165,8 +186,17 @@ class Replica:
             queue=Queue(Backoff(0.2, 30.0, rng=self._rng("queue"))),
             clock=clock,
         )
-        nothing: Any = None
-        return Operator(nothing, clock, nothing, caches, reflectors, recorder, controller, elector)
+        parts: dict[str, Any] = {
+            "clock": clock,
+            "caches": caches,
+            "reflectors": reflectors,
+            "recorder": recorder,
+            "controller": controller,
+            "elector": elector,
+        }
+        # Settings, metrics, webhooks: what a simulated replica does without.
+        wired: dict[str, Any] = {part.name: parts.get(part.name) for part in fields(Operator)}
+        return Operator(**wired)
 
     def _start(self) -> None:
         parts = [reflector.run() for reflector in self.operator.reflectors]
@@ -179,7 +209,7 @@ class Replica:
 
     def _part_ended(self, task: asyncio.Task[Any]) -> None:
         """Something that should go on for ever has ended: so does the process, as the program does it."""
-        if self.loop.dead or task.cancelled():
+        if self.loop.dead or self._stopping or task.cancelled():
             return
         error = task.exception()
         if self._buried():

@@ -5,25 +5,28 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
-from kairos_operator.api.status import Phase
+from tests.sim.bugs import Bugs
 from tests.sim.clockwork import BusyLoop, Timeline
 from tests.sim.cluster import Cluster
+from tests.sim.finale import Finale
 from tests.sim.journal import Journal
+from tests.sim.judge import Judge
+from tests.sim.misfortune import Misfortune
 from tests.sim.replica import Replica
 from tests.sim.scenario import Scenario
 from tests.sim.truth import Broken, Truth
 from tests.sim.weather import Weather
 from tests.sim.world import World
 
-logging.getLogger("kairos_operator").setLevel(logging.CRITICAL)
+CALLS = 1500  # that a run may make beside those that time alone explains
+CALLS_PER_SECOND = 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended: what was broken (or nothing), its story, and its size."""
 
-    seed: int
+    scenario: Scenario
     broken: str
     journal: Journal
     seconds: float
@@ -41,29 +44,41 @@ class Simulation:
         self.truth = Truth()
         self.weather = Weather(scenario.seed, scenario.rates, scenario.calm_from, scenario.muted)
         self.replicas: dict[str, Replica] = {}
-        self.calls = 0
         self.skew = 0.0
         self.outage_until = 0.0
+        self._dead: list[Replica] = []
 
     def run(self) -> Outcome:
         """Run to the end; what must not happen ends the run at once."""
         broken = ""
+        bugs = Bugs()
+        logger = logging.getLogger("kairos_operator")
+        level, logger.propagate = logger.level, False
+        logger.setLevel(logging.ERROR)
+        logger.addHandler(bugs)
         try:
-            self.world = World(self.scenario, self.cluster, self.truth)
-            for number in range(self.scenario.replicas):
-                self.start(f"operator-{number}")
-            self._until_done()
+            self._play(bugs)  # anything but these two is a fault of the simulation itself
         except (Broken, BusyLoop) as fault:
             broken = f"{type(fault).__name__}: {fault}"
         finally:
-            for replica in self.replicas.values():
-                self.calls += replica.calls
+            logger.removeHandler(bugs)
+            logger.setLevel(logging.CRITICAL)
+            for replica in (*self.replicas.values(), *self._dead):
                 replica.bury()
-        return Outcome(self.scenario.seed, broken, self.journal, self.timeline.now, self.calls)
+            logger.setLevel(level)
+            logger.propagate = True
+        return Outcome(self.scenario, broken, self.journal, self.timeline.now, self.calls)
+
+    @property
+    def calls(self) -> int:
+        """Requests that the operator has made so far."""
+        return sum(replica.calls for replica in (*self.replicas.values(), *self._dead))
 
     def start(self, name: str) -> None:
         """Start a replica."""
         self.journal.note(self.timeline.now, name, "", "starts")
+        if name in self.replicas:
+            self._dead.append(self.replicas[name])
         self.replicas[name] = Replica(
             name,
             self.cluster,
@@ -73,23 +88,58 @@ class Simulation:
             events=self.scenario.events,
             skew=lambda: self.skew,
             outage=lambda: self.outage_until,
-            ended=lambda why: self._ended(name, why),
+            ended=lambda why: self._ended(name, why, 0.5),
         )
 
-    def _ended(self, name: str, why: str) -> None:
-        self.calls += self.replicas[name].calls
+    def kill(self, name: str, why: str, *, down: float) -> None:
+        """End a replica as SIGKILL does, and start it anew after a while."""
+        replica = self.replicas[name]
+        if not replica.loop.dead:
+            replica.kill()
+            self._ended(name, why, down)
+
+    def stop(self, name: str) -> None:
+        """End a replica as SIGTERM does."""
+        replica = self.replicas[name]
+        if not replica.loop.dead and not replica.loop.frozen:
+            self.journal.note(self.timeline.now, name, "", "is told to end")
+            replica.stop()
+
+    def freeze(self, name: str, seconds: float) -> None:
+        """Stop a replica's time for a while, as SIGSTOP and SIGCONT do."""
+        replica = self.replicas[name]
+        if replica.loop.dead or replica.loop.frozen:
+            return
+        self.journal.note(self.timeline.now, name, "", "freezes", f"{seconds:.0f} s")
+        replica.loop.frozen = True
+
+        def thaw() -> None:
+            replica.loop.frozen = False
+            if not replica.loop.dead:
+                self.journal.note(self.timeline.now, name, "", "thaws")
+
+        self.timeline.after(seconds, thaw)
+
+    def _ended(self, name: str, why: str, down: float) -> None:
         self.journal.note(self.timeline.now, name, "", "ends", why)
-        self.timeline.after(1.0, lambda: self.start(name))
+        self.timeline.after(down, lambda: self.start(name))
 
-    def _until_done(self) -> None:
-        while not self._done():
-            if self.timeline.now > 7200 or not self.timeline.step(7200):
-                raise Broken("not done")
-
-    def _done(self) -> bool:
-        for resource in (NODE_OPS, NODE_OP_UPGRADES):
-            for obj in self.cluster.all(resource):
-                phase = (obj.get("status") or {}).get("phase")
-                if phase not in (Phase.COMPLETED, Phase.FAILED):
-                    return False
-        return self.timeline.now > max(op.at for op in self.scenario.operations) + 1
+    def _play(self, bugs: Bugs) -> None:
+        judge = Judge(self.cluster, self.truth)
+        self.world = World(self.scenario, self.cluster, self.truth)
+        misfortune = Misfortune(self)
+        finale = Finale(self, judge.ledger)
+        for number in range(self.scenario.replicas):
+            self.start(f"operator-{number}")
+        calm = max(self.scenario.calm_from, misfortune.last, finale.created_by + 60.0)
+        self.timeline.at(calm, misfortune.resume_all)
+        until = calm + finale.patience()
+        while not finale.over():
+            if not self.timeline.step(until):
+                raise Broken(
+                    f"not over {until - calm:.0f} s after the weather cleared: {finale.unfinished()}"
+                )
+            bugs.raise_first()
+            if self.calls > CALLS + CALLS_PER_SECOND * self.timeline.now:
+                raise Broken(f"{self.calls} requests in {self.timeline.now:.0f} s")
+        finale.judge(bugs)

@@ -30,6 +30,7 @@ class Truth:
     attempts: Counter[str] = field(default_factory=Counter)  # starts of the command, by Job UID
     succeeded: set[Place] = field(default_factory=set)
     checks: set[tuple[str, str, str]] = field(default_factory=set)  # operation, node, role[-skipped]
+    deleted_jobs: set[str] = field(default_factory=set)  # by people
     reboots: Counter[Place] = field(default_factory=Counter)
     rebooting: dict[str, str] = field(
         default_factory=dict
