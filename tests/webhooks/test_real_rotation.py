@@ -1,0 +1,114 @@
+"""The operator's own certificate on a real API server: told, used, rotated twice and repaired, while it is called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kairos_operator.api.resources import MUTATING_WEBHOOKS, NODE_OPS, SECRETS, VALIDATING_WEBHOOKS
+from kairos_operator.runtime.errors import ApiError, Invalid
+from kairos_operator.runtime.kr8s_api import Kr8sApi
+from kairos_operator.runtime.kube_client import KubeClient
+from tests.cluster.controlplane import Cluster
+from tests.webhooks.objects import node_op
+from tests.webhooks.real import NAMES, SETTLING, with_crds
+from webhooks.certificates import Certificates, Place
+from webhooks.configurations import by_url, mutating_configuration, validating_configuration
+from webhooks.keychain import Timing
+from webhooks.review import Knowledge
+from webhooks.server import AdmissionServer, server_context
+
+pytestmark = pytest.mark.realcluster
+MUTATING, VALIDATING = NAMES.values()
+ROTATION, REPAIR = "webhook-rotation", "webhook-repair"  # a namespace for each test
+TIMING = Timing(settle=timedelta(seconds=2), retire=timedelta(seconds=2))
+
+
+@asynccontextmanager
+async def connected(cluster: Cluster) -> AsyncIterator[KubeClient]:
+    """The operator's own client."""
+    api = await Kr8sApi.connect(str(cluster.kubeconfig))
+    try:
+        yield KubeClient(api)
+    finally:
+        await api.close()
+
+
+@asynccontextmanager
+async def served(client: KubeClient, namespace: str) -> AsyncIterator[Certificates]:
+    """A server that the API server has been told of, but for the CA, and the keeper of its certificate."""
+    context = server_context()
+    server = AdmissionServer(Knowledge(), context)
+    await server.start("127.0.0.1", 0)
+    place = Place(namespace, mutating=(MUTATING,), validating=(VALIDATING,), further_names=("localhost",))
+    target = by_url(f"https://localhost:{server.port}", "")
+    await client.create(MUTATING_WEBHOOKS, mutating_configuration(MUTATING, target))
+    await client.create(VALIDATING_WEBHOOKS, validating_configuration(VALIDATING, target))
+    try:
+        yield Certificates(client, ApiError, context, place, lambda: datetime.now(UTC), TIMING)
+    finally:
+        await client.delete(MUTATING_WEBHOOKS, MUTATING)
+        await client.delete(VALIDATING_WEBHOOKS, VALIDATING)
+        await server.stop()
+
+
+async def called(client: KubeClient, namespace: str) -> bool:
+    """Whether the API server reaches the webhook now; it says so by refusing what only the webhook refuses."""
+    probe = node_op("probe", image="a b")
+    probe["metadata"] = {"name": "probe"}
+    try:
+        await client.create(NODE_OPS, probe, namespace, dry_run=True)
+    except Invalid:
+        return True
+    except ApiError:
+        return False
+    return False
+
+
+async def until_called(client: KubeClient, namespace: str) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SETTLING
+    while not await called(client, namespace):
+        assert loop.time() < deadline, "the API server does not call the webhook"
+        await asyncio.sleep(0.1)
+
+
+async def test_a_real_api_server_calls_on_while_the_ca_rotates_twice(real_control_plane: Cluster) -> None:
+    if not real_control_plane.reaches_loopback:
+        pytest.skip("the API server cannot call a webhook on this machine's loopback")
+    with with_crds(real_control_plane, ROTATION):
+        async with connected(real_control_plane) as client, served(client, ROTATION) as certificates:
+            first = (await certificates.step()).current
+            await until_called(client, ROTATION)
+            cas, missed, calls = {first.ca}, 0, 0
+            while len(cas) < 3 or (await certificates.step()).previous_ca:
+                chain = await certificates.step(renew=len(cas) < 3)
+                cas.add(chain.current.ca)
+                missed += not await called(client, ROTATION)
+                calls += 1
+                await asyncio.sleep(0.05)
+            assert calls > 20
+            assert missed == 0
+
+
+async def test_a_ca_bundle_that_somebody_broke_is_repaired(real_control_plane: Cluster) -> None:
+    if not real_control_plane.reaches_loopback:
+        pytest.skip("the API server cannot call a webhook on this machine's loopback")
+    with with_crds(real_control_plane, REPAIR):
+        async with connected(real_control_plane) as client, served(client, REPAIR) as certificates:
+            await certificates.step()
+            await until_called(client, REPAIR)
+            broken = [{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]
+            await client.patch(MUTATING_WEBHOOKS, MUTATING, broken, kind="json")
+            await client.delete(SECRETS, certificates.place.secret, REPAIR)
+            await certificates.step()
+            await until_called(client, REPAIR)
+            configuration = await client.get(MUTATING_WEBHOOKS, MUTATING)
+            assert all(hook["clientConfig"]["caBundle"] for hook in configuration["webhooks"])
+            assert (await client.get(SECRETS, certificates.place.secret, REPAIR))[
+                "type"
+            ] == "kubernetes.io/tls"
