@@ -1,0 +1,78 @@
+"""What a run says at its end: how each node fared, the verdict, and how to go on."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from tests.sandbox.demo import roster
+from tests.sandbox.demo.board import Board
+from tests.sandbox.demo.options import Options
+from tests.sandbox.demo.run import Result
+
+
+def tell(console: Console, result: Result, options: Options) -> None:
+    """Print the summary."""
+    board = result.board
+    assert board.upgrade is not None
+    out = _printer(console)
+    out("")
+    for name in board.order:
+        out(f"  {name:<10} {escape(_fate(board, name))}")
+    out("")
+    out(f"[bold]{board.upgrade.phase}[/bold] after {result.seconds:.0f} s: {escape(board.upgrade.message)}")
+    if result.faults:
+        out("[bold red]This is not how it had to end:[/bold red]")
+        for fault in result.faults:
+            out(f"  - {escape(fault)}")
+        out(f"The operator's log ends with:\n{escape(result.operator_log)}")
+    else:
+        out(f"[green]As expected:[/green] {escape(_expected(options))}")
+
+
+def tell_how_to_go_on(console: Console, result: Result, kubectl: Path | None) -> None:
+    """Print what to type into another terminal while everything stays up."""
+    assert result.board.upgrade is not None
+    out = _printer(console)
+    program = "kubectl" if shutil.which("kubectl") or kubectl is None else shlex.quote(str(kubectl))
+    out("\nEverything stays up until Ctrl-C. In another terminal:\n")
+    out(f"  export KUBECONFIG={shlex.quote(str(result.kubeconfig))}")
+    for words in (
+        "get nodeopupgrades,nodeops,jobs,nodes",
+        f"describe nodeopupgrade {result.board.upgrade.name}",
+        f"create -f {shlex.quote(str(roster.MANIFEST))}",
+        "get nodeopupgrades -w",
+    ):
+        out(f"  {program} {escape(words)}")
+
+
+def _printer(console: Console) -> Callable[[str], None]:
+    return lambda text: console.print(text, soft_wrap=True, highlight=False)
+
+
+def _fate(board: Board, name: str) -> str:
+    progress, before, now = board.progress(name), board.before.get(name), board.machines.get(name)
+    outcome = progress.outcome or "Not started"
+    versions = ""
+    if before and now:
+        versions = now.runs if before.runs == now.runs else f"{before.runs} -> {now.runs}"
+    return f"{outcome:<12} {versions:<44} {progress.message}".rstrip()
+
+
+def _expected(options: Options) -> str:
+    if options.fail:
+        return (
+            f"it stopped after {options.fail}, whose new system does not start; the later nodes are untouched"
+        )
+    at_once = {0: "all at once", 1: "one at a time"}.get(
+        options.concurrency, f"{options.concurrency} at once"
+    )
+    return (
+        f"control plane first, {at_once}, each node rebooted once and verified; "
+        f"{roster.up_to_date(options.nodes)} was left alone, as it was up to date"
+    )
