@@ -74,7 +74,7 @@ def _resolve(draft: _Draft) -> None:
     for name in in_order(names, nodes):
         draft.store(name, NodeStatus(reboot_status=RebootStatus.NOT_REQUESTED))
     if names:
-        draft.notes.append(Note("Started", f"Started on {len(names)} nodes"))
+        draft.notes.append(Note("Started", f"Started on {len(names)} node{'s' * (len(names) > 1)}"))
     else:
         draft.notes.append(Note("NothingSelected", statuses.EMPTY_SELECTION, type="Warning"))
 
@@ -140,7 +140,7 @@ def _lost_node(site: Site) -> Decision | None:
     if record.step is Step.RELEASE:
         return None
     if node is None and site.name not in site.snapshot.gone:
-        return Stay(record.message or "", recheck=0.0)  # not in the cache: it is read live before it counts as gone
+        return Stay(record.message or "", recheck=0.0)  # it is read live before it counts as gone
     if node is None:
         text = f"The node was deleted during its {record.step} step"
         return failed(site, "NodeDeleted", text)

@@ -58,7 +58,7 @@ def sentence(counts: Summary, now_phase: Phase, records: Mapping[str, NodeStatus
     done = counts.completed + counts.skipped
     skipped = f" ({counts.skipped} skipped)" if counts.skipped else ""
     if now_phase is Phase.COMPLETED:
-        return f"All {counts.total} nodes are done{skipped}"
+        return ("The node is done" if counts.total == 1 else f"All {counts.total} nodes are done") + skipped
     bad = sorted(name for name, record in records.items() if record.outcome is Outcome.FAILED)
     failures = f"; failed: {', '.join(bad[:5])}" + (f" and {len(bad) - 5} more" if len(bad) > 5 else "")
     if now_phase is Phase.FAILED:
@@ -113,7 +113,7 @@ def settled(
     new = stored.model_copy(update=dict(changes))
     assert new.phase is not None
     wanted = conditions(meta, now, new.phase, new.message or "", blocked)
-    final = {"completed_at": stored.completed_at or now} if new.phase.final else {}
+    final = {"completed_at": new.completed_at or now} if new.phase.final else {}
     new = new.model_copy(
         update={
             "conditions": carried_over(wanted, stored.conditions or []),

@@ -28,6 +28,9 @@ from kairos_operator.core import status as statuses
 from kairos_operator.core.actions import Action, Create, Note, PauseNodeOp, Plan
 from kairos_operator.core.scripts import postflight_command, preflight_command, upgrade_command
 
+# The checks run in the upgrade's image: gigabytes, whose pull counts, and nothing is disrupted while it goes on.
+CHECK_DEADLINE_SECONDS = 1800
+
 
 @dataclass(frozen=True, slots=True)
 class UpgradeSnapshot:
@@ -46,11 +49,10 @@ def plan(snapshot: UpgradeSnapshot) -> Plan[NodeOpUpgradeStatus]:
     if upgrade.meta.deleting_since is not None or (phase is not None and phase.final):
         return Plan()
     path = f"{upgrade.meta.namespace}/{upgrade.meta.name}"
+    made = upgrade.status.node_op_uid
+    if made and (node_op is None or node_op.meta.uid != made):
+        return _failed(snapshot, "NodeOpDeleted", f"NodeOp {path} was deleted before the upgrade was done")
     if node_op is None:
-        if upgrade.status.node_op_uid:
-            return _failed(
-                snapshot, "NodeOpDeleted", f"NodeOp {path} was deleted before the upgrade was done"
-            )
         return _create(snapshot)
     if node_op.meta.owner is None or node_op.meta.owner.uid != upgrade.meta.uid:
         text = f"NodeOp {path} exists and is not controlled by this upgrade; it is left alone"
@@ -75,11 +77,15 @@ def node_op_spec(upgrade: NodeOpUpgrade) -> NodeOpSpec:
         reboot_on_success=reboots,
         concurrency=spec.concurrency,
         stop_on_failure=spec.stop_on_failure,
-        preflight=None if spec.force else NodeCheck(command=preflight_command(spec)),
-        postflight=NodeCheck(command=postflight_command()) if reboots else None,
+        preflight=None if spec.force else _check(preflight_command(spec)),
+        postflight=_check(postflight_command()) if reboots else None,
         job_timeout_seconds=spec.job_timeout_seconds,
         reboot_timeout_seconds=spec.reboot_timeout_seconds,
     )
+
+
+def _check(command: list[str]) -> NodeCheck:
+    return NodeCheck(command=command, active_deadline_seconds=CHECK_DEADLINE_SECONDS)
 
 
 def node_op_body(upgrade: NodeOpUpgrade) -> dict[str, Any]:
