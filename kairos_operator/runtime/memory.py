@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 EVICTION_RETRY_SECONDS = 5.0  # kubectl drain's own interval
 _FIRST_RETRY_SECONDS = 1.0
 _LAST_RETRY_SECONDS = 30.0
+_DOUBLINGS = 10  # more than it takes: without an end the number grows beyond what a float holds within a day
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class Memory:
         """Remember a refusal; the wait doubles with each one in a row, from 1 s to 30 s, and is `at_least` so long."""
         old = self.refusals.get(subject)
         times = old.times + 1 if old else 1
-        wait = min(_FIRST_RETRY_SECONDS * 2 ** (times - 1), _LAST_RETRY_SECONDS)
+        wait = min(_FIRST_RETRY_SECONDS * 2 ** min(times - 1, _DOUBLINGS), _LAST_RETRY_SECONDS)
         self.refusals[subject] = Refusal(message, now + max(wait, at_least), times)
 
     def forget(self, subject: str) -> None:

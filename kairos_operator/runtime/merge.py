@@ -29,7 +29,10 @@ def status_difference(old: OperationStatus, new: OperationStatus) -> dict[str, A
         old.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=without),
         new.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=without),
     )
-    before, nodes = old.nodes, {}
+    if new.node_statuses is None:
+        return patch if old.node_statuses is None else {**patch, "nodeStatuses": None}
+    before = old.nodes
+    nodes: dict[str, Any] = {name: None for name in before if name not in new.nodes}
     for name, record in new.nodes.items():
         known = before.get(name)
         if record is known:
@@ -37,6 +40,6 @@ def status_difference(old: OperationStatus, new: OperationStatus) -> dict[str, A
         change = difference(known.render() if known else {}, record.render())
         if change:
             nodes[name] = change
-    if nodes or (old.node_statuses is None and new.node_statuses is not None):
+    if nodes or old.node_statuses is None:
         patch["nodeStatuses"] = nodes
     return patch
