@@ -57,7 +57,8 @@ def postflight(site: Site) -> Decision:
     if verdict is not None or pod is None:
         return verdict or Stay("Postflight: starting")
     said = pod.termination_message
-    return completed(site, bounded(f"Verified by postflight{': ' + said if said else ''}"))
+    done = "Rebooted and verified" if site.spec.reboot_on_success else "Verified"
+    return completed(site, bounded(f"{done} by postflight{': ' + said if said else ''}"))
 
 
 def _unfinished(site: Site, role: Role, check: NodeCheck, pod: PodView | None, title: str) -> Decision | None:

@@ -64,27 +64,42 @@ def reboot(site: Site) -> Decision:
         learned = {"reboot_status": RebootStatus.COMPLETED, "rebooted_from": ended}
         if site.spec.postflight is not None:
             return Go(Step.POSTFLIGHT, "Rebooted; verifying", (note,), learned)
-        done = completed(site, "The command succeeded and the node rebooted")
+        done = completed(site, "The command succeeded, and the node rebooted")
         return Go(done.step, done.message, (note,), {**done.learned, **learned})
-    seen = _seen(says=says, changed=changed, ready=node.ready, why=node.ready_reason)
-    if not says:
-        why = holding_up([pod] if pod else [], None) or site.refused(f"create Pod {site.child(Role.REBOOT)}")
-        seen += f" ({why})" if why else ""
+    why = node.ready_reason if says else holding_up([pod] if pod else [], None)
+    why = why if says else why or site.refused(f"create Pod {site.child(Role.REBOOT)}")
     left = site.spec.reboot_timeout_seconds - site.elapsed
     if left <= 0:
         limit = seconds(site.spec.reboot_timeout_seconds)
+        seen = _seen(says=says, changed=changed, ready=node.ready, why=why)
         return failed(site, "RebootFailed", f"Reboot failed: not back after {limit}: {seen}")
     chains = () if says else _reboot_pod_anew(site)
-    return Stay(f"Rebooting: {seen}", chains, left, {"rebooted_from": ended})
+    awaited = _awaited(says=says, changed=changed, ready=node.ready, why=why)
+    return Stay(f"Rebooting: {awaited}", chains, left, {"rebooted_from": ended})
+
+
+def _awaited(*, says: bool, changed: bool, ready: bool, why: str) -> str:
+    """What a reboot that takes its course is waiting for."""
+    because = f": {why}" if why else ""
+    if changed:
+        return (
+            f"the node booted and is not Ready yet{because}"
+            if says
+            else f"waiting for the reboot pod{because}"
+        )
+    if not says:
+        return f"waiting for the reboot pod{because}"
+    return "the node goes down" if ready else "the node is down"
 
 
 def _seen(*, says: bool, changed: bool, ready: bool, why: str) -> str:
-    """What is known of a reboot that is not proven yet."""
-    pod = "the reboot pod says completed" if says else "the reboot pod has not rebooted the node yet"
+    """What was seen of a reboot that was not proven in time."""
+    because = f": {why}" if why else ""
+    pod = "the reboot pod says completed" if says else f"the reboot pod has not rebooted the node{because}"
     if not changed:
         return f"{pod}, but the node's bootID did not change" if says else pod
     if not ready:
-        return f"{pod}, the node's bootID changed, but the node is not Ready" + (f": {why}" if why else "")
+        return f"{pod}, the node's bootID changed, but the node is not Ready{because}"
     return f"the node's bootID changed, but {pod}"
 
 

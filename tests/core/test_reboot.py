@@ -98,7 +98,7 @@ def test_what_the_pod_said_is_remembered_when_the_pod_is_gone() -> None:
             "not Ready: no CNI",
             id="not Ready",
         ),
-        pytest.param({}, {"boot_id": FIRST}, "the reboot pod has not rebooted the node yet", id="pod"),
+        pytest.param({}, {"boot_id": FIRST}, "the reboot pod has not rebooted the node", id="pod"),
         pytest.param({}, {"boot_id": SECOND}, "bootID changed, but the reboot pod has not", id="by itself"),
     ],
 )
