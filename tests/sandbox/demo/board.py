@@ -56,6 +56,7 @@ class Happening:
     """An Event on the upgrade."""
 
     reason: str
+    node: str
     text: str
     warning: bool
 
@@ -94,7 +95,8 @@ def parse_upgrade(obj: Mapping[str, Any]) -> Upgrade:
 
 def parse_happening(obj: Mapping[str, Any]) -> Happening:
     """An Event as the board shows it."""
-    return Happening(obj.get("reason", ""), obj.get("note", ""), obj.get("type") == "Warning")
+    node = (obj.get("related") or {}).get("name", "")
+    return Happening(obj.get("reason", ""), node, obj.get("note", ""), obj.get("type") == "Warning")
 
 
 @dataclass(slots=True)
@@ -115,6 +117,11 @@ class Board:
     def progress(self, name: str) -> Progress:
         """The upgrade's entry for a node."""
         return self.upgrade.nodes.get(name, Progress()) if self.upgrade else Progress()
+
+    @property
+    def upgrade_name(self) -> str:
+        """The upgrade's name, once it was seen."""
+        return self.upgrade.name if self.upgrade else ""
 
     @property
     def heard_the_end(self) -> bool:

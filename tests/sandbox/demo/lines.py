@@ -45,7 +45,7 @@ class Lines:
                 self._say(name, f"{progress.phase}/{progress.step}: {progress.message}")
         if board.upgrade and board.upgrade.phase != self._phase:
             self._phase = board.upgrade.phase
-            self._say(board.upgrade.name, f"{self._phase}: {board.upgrade.message}")
+            self._say(board.upgrade_name, f"{self._phase}: {board.upgrade.message}")
 
     def end(self, board: Board) -> None:
         """Print what is still new."""
@@ -53,7 +53,7 @@ class Lines:
 
     def _happenings(self, board: Board) -> None:
         for happening in board.happenings[self._told :]:
-            self._say("event", f"{happening.reason}: {happening.text}")
+            self._say(happening.node or board.upgrade_name, f"event {happening.reason}: {happening.text}")
         self._told = len(board.happenings)
 
     def _say(self, about: str, text: str) -> None:

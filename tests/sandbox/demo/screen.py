@@ -123,7 +123,8 @@ def _standing(progress: Progress, elapsed: float) -> Text:
 def _events(happenings: list[Happening]) -> RenderableType:
     shown = happenings[-EVENTS_SHOWN:]
     lines = [
-        Text.assemble((f"{one.reason:<14} ", "red" if one.warning else "cyan"), one.text) for one in shown
+        Text.assemble((f"{one.reason:<16} ", "red" if one.warning else "cyan"), f"{one.node:<10} ", one.text)
+        for one in shown
     ]
     lines += [Text("")] * (EVENTS_SHOWN - len(shown))
     text = Text("\n").join(lines)
