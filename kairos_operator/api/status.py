@@ -6,10 +6,11 @@ side effect of that step, so that an operator that restarts goes on from there a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kairos_operator.api.base import ApiModel, Time
 from kairos_operator.api.conditions import Condition
@@ -73,6 +74,13 @@ class RebootStatus(StrEnum):
 Message = Annotated[str, Field(max_length=4096)]
 
 
+_STEP_OF_PHASE: Mapping[str, Mapping[str, str]] = {
+    NodePhase.RUNNING: {"step": Step.JOB, "jobUID": "unknown"},
+    NodePhase.COMPLETED: {"step": Step.DONE, "outcome": Outcome.COMPLETED},
+    NodePhase.FAILED: {"step": Step.DONE, "outcome": Outcome.FAILED},
+}
+
+
 class NodeStatus(ApiModel):
     """What happened to one node so far."""
 
@@ -104,6 +112,16 @@ class NodeStatus(ApiModel):
     """How it ended: Completed, Skipped or Failed."""
     keep_cordon: bool | None = None
     """Whether the operation's cordon stays on the node that failed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_step(cls, told: Any) -> Any:
+        """The Go operator writes no steps. What it had running may have run, and its Job's name cannot be derived: the
+        step is then that of a Job which was seen and is not made anew.
+        """
+        if not isinstance(told, Mapping) or "step" in told or "phase" not in told:
+            return told
+        return {**told, **_STEP_OF_PHASE.get(told["phase"], {})}
 
     @property
     def in_flight(self) -> bool:

@@ -15,7 +15,7 @@ from kairos_operator.core.actions import Action, Note, Plan, SetFinalizer
 from kairos_operator.core.phases import entered
 from kairos_operator.core.rollout import in_order, next_in_line, stopped
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, first_step, seconds
-from kairos_operator.core.snapshot import Snapshot
+from kairos_operator.core.snapshot import Snapshot, unresolved
 
 _DECISIONS: Mapping[Step, Callable[[Site], Decision]] = {
     Step.PREFLIGHT: checks.preflight,
@@ -56,7 +56,7 @@ def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
     if needs_finalizer:
         return Plan(chains=((SetFinalizer(present=True),),))
     draft = _Draft(snapshot)
-    if op.status.phase is None or op.status.phase is Phase.PENDING:
+    if unresolved(op):
         _resolve(draft)
     for name, record in list(draft.records.items()):
         if record.in_flight:
@@ -72,7 +72,8 @@ def _resolve(draft: _Draft) -> None:
     selector = op.spec.node_selector
     names = [name for name, node in nodes.items() if selector is None or selector.matches(node.labels)]
     for name in in_order(names, nodes):
-        draft.store(name, NodeStatus(reboot_status=RebootStatus.NOT_REQUESTED))
+        if name not in draft.records:
+            draft.store(name, NodeStatus(reboot_status=RebootStatus.NOT_REQUESTED))
     if names:
         draft.notes.append(Note("Started", f"Started on {len(names)} node{'s' * (len(names) > 1)}"))
     else:

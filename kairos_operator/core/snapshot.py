@@ -15,7 +15,7 @@ from typing import NamedTuple
 from kairos_operator.api.cluster import JobView, NodeView, PodView
 from kairos_operator.api.names import Role, child_name
 from kairos_operator.api.objects import NodeOp
-from kairos_operator.api.status import NodeStatus, Step
+from kairos_operator.api.status import NodeStatus, Phase, Step
 from kairos_operator.core.rollout import next_in_line
 
 
@@ -90,6 +90,13 @@ _CHILDREN: Mapping[Step, tuple[Role, ...]] = {
     Step.RELEASE: (Role.JOB, Role.REBOOT),
 }
 _CLAIMED = frozenset({Step.CLAIM, Step.DRAIN, Step.JOB, Step.REBOOT, Step.POSTFLIGHT, Step.RELEASE})
+
+
+def unresolved(op: NodeOp) -> bool:
+    """Whether the targets are still to be found: before the start, or in a status of the Go operator, which lists a
+    node only once it has started it.
+    """
+    return op.status.phase in (None, Phase.PENDING) or op.status.started_at is None
 
 
 def needs(op: NodeOp, nodes: Mapping[str, NodeView]) -> Needs:
