@@ -35,6 +35,7 @@ from kairos_operator.runtime.news import Key
 from kairos_operator.runtime.observe import Observer
 from kairos_operator.runtime.queue import Queue
 from kairos_operator.runtime.reflector import Reflector
+from kairos_operator.runtime.rollout_metrics import RolloutMetrics
 from kairos_operator.settings import LEASE_NAME, Settings
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Operator:
     settings: Settings
     clock: Clock
     metrics: Metrics
+    rollouts: RolloutMetrics
     caches: Caches
     reflectors: list[Reflector[Any]]
     recorder: EventRecorder
@@ -82,7 +84,18 @@ class Operator:
         # The certificate is every replica's affair, so its client is not fenced.
         unfenced = KubeClient(api, on_call=metrics.count_call, in_flight=2)
         admission = Admission(settings, unfenced, clock, caches.nodes) if settings.webhook_port else None
-        return cls(settings, clock, metrics, caches, reflectors, recorder, controller, elector, admission)
+        return cls(
+            settings,
+            clock,
+            metrics,
+            RolloutMetrics(metrics.registry, caches),
+            caches,
+            reflectors,
+            recorder,
+            controller,
+            elector,
+            admission,
+        )
 
     def unsynced(self) -> str:
         """Which caches have not seen a complete list yet, or nothing."""
@@ -93,6 +106,7 @@ class Operator:
         """Act on the cluster, once the caches are filled, until told to stop."""
         await filled(self.reflectors)
         self.controller.follow()
+        self.rollouts.follow()
         log.info("acting on the cluster", extra={"node_ops": len(self.caches.node_ops)})
         await self.controller.run()
 
