@@ -119,10 +119,8 @@ class Applier:
                 return memory.refusals[action.subject].not_before - now
             try:
                 await self._do(subject, action)
-            except Conflict:
-                # Decided on an old state. The watch may be behind for long, so the present one is read live.
-                await self._refresh(subject, action)
-                return 0.0
+            except Conflict as conflict:
+                return await self._look_again(subject, action, conflict)
             except ApiError as error:
                 return self._refused(subject, action, error)
             had_refusal = action.subject in memory.refusals
@@ -144,17 +142,22 @@ class Applier:
             return 0.0  # so that the next plan says so
         return subject.memory.refusals[action.subject].not_before - self.clock.monotonic()
 
-    async def _refresh(self, subject: Subject, action: Action) -> None:
+    async def _look_again(self, subject: Subject, action: Action, conflict: Conflict) -> float:
+        """Decided on an old state: the watch may be behind for long, so the present one is read live. A conflict about
+        anything else, such as a quota that others write too, is a refusal like any.
+        """
+        client, meta = self.deeds.client, subject.meta
         try:
             if isinstance(action, ClaimNode | ReleaseNode):
-                self.deeds.observed(NODES, await self.deeds.client.get(NODES, action.node))
+                self.deeds.observed(NODES, await client.get(NODES, action.node))
             elif isinstance(action, SetFinalizer):
-                meta = subject.meta
-                self.deeds.observed(
-                    subject.resource, await self.deeds.client.get(subject.resource, meta.name, meta.namespace)
-                )
+                found = await client.get(subject.resource, meta.name, meta.namespace)
+                self.deeds.observed(subject.resource, found)
+            else:
+                return self._refused(subject, action, conflict)
         except ApiError as error:
-            self._refused(subject, action, error)
+            return self._refused(subject, action, error)
+        return 0.0
 
     async def _do(self, subject: Subject, action: Action) -> None:
         note = await self.deeds.do(subject.resource, subject.meta, action)

@@ -89,8 +89,12 @@ class News:
         assert node is not None
         for op in self.caches.node_ops.lookup(FLYING, node.name):
             self.queue.add(Key(Kind.NODE_OP, op.meta.name, op.meta.namespace))
-        if new is not None and any(not self._known(claim) for claim in orphans.claims_on(new)):
-            self.queue.add(Key(Kind.NODE, new.name))
+        for claim in orphans.claims_on(new) if new is not None else ():
+            # Also an operation that is done with the node: somebody may have lifted the cordon that it kept there.
+            known = self._known(claim)
+            self.queue.add(
+                Key(Kind.NODE_OP, claim.name, claim.namespace) if known else Key(Kind.NODE, node.name)
+            )
 
     def _child_changed(self, old: JobView | PodView | None, new: JobView | PodView | None) -> None:
         child: Any = new or old

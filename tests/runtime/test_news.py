@@ -1,0 +1,56 @@
+"""Which objects are looked at when a node changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kairos_operator.runtime.caches import Caches
+from kairos_operator.runtime.news import Key, Kind, News
+from kairos_operator.runtime.queue import Queue
+
+OURS = "default/op@uid-of-op"
+
+
+def _node(version: int, **annotations: str) -> dict[str, Any]:
+    metadata = {"name": "n1", "uid": "u", "resourceVersion": str(version), "annotations": annotations}
+    return {"metadata": metadata, "spec": {}, "status": {}}
+
+
+def _op(**status: Any) -> dict[str, Any]:
+    metadata = {"name": "op", "namespace": "default", "uid": "uid-of-op", "resourceVersion": "5"}
+    return {"metadata": metadata, "spec": {"command": ["true"]}, "status": status}
+
+
+async def _woken(op: dict[str, Any] | None, node: dict[str, Any]) -> set[Key]:
+    caches, queue = Caches.empty(), Queue[Key]()
+    if op is not None:
+        caches.node_ops.observed(op)
+    News(caches, queue, lambda uid: None).follow()
+    while len(queue):
+        queue.done(await queue.get())
+    caches.nodes.observed(node)
+    found = set()
+    while len(queue):
+        found.add(await queue.get())
+    return found
+
+
+async def test_an_operation_that_has_the_node_in_flight_looks_at_it() -> None:
+    flying = _op(phase="Running", startedAt="2026-05-04T12:00:00Z", nodeStatuses={"n1": {"step": "Job"}})
+    assert await _woken(flying, _node(7)) == {Key(Kind.NODE_OP, "op", "default")}
+
+
+async def test_an_operation_whose_cordon_was_kept_hears_that_somebody_lifted_it() -> None:
+    over = _op(phase="Failed", nodeStatuses={"n1": {"step": "Done", "outcome": "Failed", "keepCordon": True}})
+    changed = _node(7, **{"operator.kairos.io/cordoned-by": OURS})
+    assert await _woken(over, changed) == {Key(Kind.NODE_OP, "op", "default")}
+
+
+async def test_a_claim_of_nobody_is_looked_at_as_an_orphan() -> None:
+    changed = _node(7, **{"operator.kairos.io/claimed-by": OURS})
+    assert await _woken(None, changed) == {Key(Kind.NODE, "n1")}
+
+
+async def test_a_node_that_nobody_has_to_do_with_is_no_news() -> None:
+    over = _op(phase="Completed", nodeStatuses={"n1": {"step": "Done", "outcome": "Completed"}})
+    assert await _woken(over, _node(7)) == set()
