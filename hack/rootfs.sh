@@ -17,6 +17,7 @@ export SOURCE_DATE_EPOCH
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 root=$work/root
 
 # util-linux, with nsenter, is in every Debian.
@@ -36,6 +37,7 @@ rm -rf "$root"/var/cache/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"
 rm -f "$root/etc/machine-id" "$root/etc/resolv.conf" "$root/etc/hostname" "$root/var/lib/dbus/machine-id" \
     "$root"/etc/*- "$root"/var/lib/dpkg/*-old "$root"/var/lib/apt/extended_states
 find "$root" -name __pycache__ -not -path "$root/app/*" -prune -exec rm -rf {} +
+sh "$source/hack/image/compile.sh" "chroot $root python3"
 
 tar --create --file "$work/layer.tar" --directory "$root" --sort=name --numeric-owner --format=gnu \
     --mtime="@$SOURCE_DATE_EPOCH" .

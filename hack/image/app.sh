@@ -25,10 +25,7 @@ find "$target" -name __pycache__ -type d -prune -exec rm -rf {} +
 find "$target" -type d -exec chmod 755 {} +
 find "$target" -type f -exec chmod 644 {} +
 
-# The root file system of a container is read-only: byte code that is not there now is compiled in every start.
-# It is checked against its source by nothing, not even the time.
-compiled=${COMPILE_DIR:-$target}
-# shellcheck disable=SC2086 # a command with its arguments
-PYTHONHASHSEED=0 ${COMPILE_WITH:-"$python"} -m compileall -q -j 1 -s "$compiled" -p /app \
-    --invalidation-mode unchecked-hash "$compiled"
+# What this build leaves out is compiled anew in every start, since a container's root file system is read-only. The byte
+# code of the standard library is a part of the base image or not, as its maker likes; compile.sh sees to both.
+sh "$source/hack/image/compile.sh" "${COMPILE_WITH:-"$python"}" "${COMPILE_DIR:-$target}" /app
 find "$target" -exec touch -h -d "@${SOURCE_DATE_EPOCH:-0}" {} +

@@ -1,7 +1,9 @@
 """Wraps one layer into an OCI archive, with the configuration that the Containerfile gives its image.
 
-`oci_archive.py LAYER.tar ARCHIVE.tar --name NAME:TAG [--platform x86_64|aarch64]`. The time is SOURCE_DATE_EPOCH (0), so
-that the same layer gives the same archive. A test compares the configuration with the Containerfile.
+`oci_archive.py LAYER.tar ARCHIVE.tar --name NAME:TAG [--platform x86_64|aarch64]`
+
+The time is SOURCE_DATE_EPOCH (0), so that the same layer gives the same archive. A test compares the configuration
+with the Containerfile.
 """
 
 from __future__ import annotations
