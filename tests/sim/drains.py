@@ -16,10 +16,13 @@ def _owner_kind(pod: Object) -> str:
 
 def goes(operation: Operation, pod: Object) -> bool:
     """Whether the operation's drain evicts the pod."""
+    return pod["status"].get("phase") not in ("Succeeded", "Failed") and means(operation, pod)
+
+
+def means(operation: Operation, pod: Object) -> bool:
+    """Whether the operation's drain means this pod, as long as it runs."""
     options = operation.spec.get("drainOptions") or {}
     labels = pod["metadata"].get("labels") or {}
-    if pod["status"].get("phase") in ("Succeeded", "Failed"):
-        return False
     if labels.get(LABEL_NODE_OP) == operation.obj["metadata"]["name"]:
         return False
     if _owner_kind(pod) == "DaemonSet":
@@ -54,6 +57,6 @@ def must_not_evict(cluster: Cluster, ledger: Ledger, pod: Object) -> None:
     mine = ledger.operations.get(owner_uid(pod))
     for operation in ledger.operations.values():
         drains_here = operation.drains and operation.record(node).get("step") in ("Claim", "Drain")
-        if drains_here and operation is not mine and goes(operation, pod):
+        if drains_here and operation is not mine and means(operation, pod):
             return
     raise Broken(f"pod {pod['metadata']['name']} on {node} is evicted, which no drain asks for")

@@ -24,6 +24,9 @@ class Finale:
         self._simulation = simulation
         self._cluster = simulation.cluster
         self._ledger = ledger
+        self._stale = True
+        self._known: list[Object] = []
+        self._cluster.listeners.append(self._heard)
         self.created_by = max(op.at for op in simulation.scenario.operations) + 1.0
 
     def patience(self) -> float:
@@ -85,13 +88,15 @@ class Finale:
         while self._simulation.timeline.step(until):
             bugs.raise_first()
 
+    def _heard(self, change: Change) -> None:
+        self._stale = self._stale or change.resource in (NODE_OPS, NODE_OP_UPGRADES)
+
     def _unfinished(self) -> list[Object]:
-        found = [*self._cluster.all(NODE_OPS), *self._cluster.all(NODE_OP_UPGRADES)]
-        return [
-            obj
-            for obj in found
-            if (obj.get("status") or {}).get("phase") not in FINAL or "deletionTimestamp" in obj["metadata"]
-        ]
+        if self._stale:
+            self._stale = False
+            found = [*self._cluster.all(NODE_OPS), *self._cluster.all(NODE_OP_UPGRADES)]
+            self._known = [obj for obj in found if not _over(obj)]
+        return self._known
 
     def _nothing_left(self) -> None:
         operations = self._ledger.operations
@@ -134,3 +139,7 @@ class Finale:
                 "nodeStatuses"
             ):
                 raise Broken(f"upgrade {meta['name']} does not say what its NodeOp says")
+
+
+def _over(obj: Object) -> bool:
+    return (obj.get("status") or {}).get("phase") in FINAL and "deletionTimestamp" not in obj["metadata"]

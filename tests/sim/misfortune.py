@@ -109,6 +109,7 @@ class Misfortune:
         node = self._cluster.find(NODES, self._machine(incident).name)
         if node is not None:
             self._note("person", node["metadata"]["name"], "uncordons")
+            self._truth.excuse(node["metadata"]["name"], "uncordoned")
             self._patch(NODES, node, {"spec": {"unschedulable": None}})
 
     def _take_over(self, incident: Incident) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from kairos_operator.core.snapshot import Images
-from kairos_operator.operator import GRACE_SECONDS, Operator
+from kairos_operator.operator import GRACE_SECONDS
 from kairos_operator.runtime.apply import Applier
 from kairos_operator.runtime.backoff import Backoff
-from kairos_operator.runtime.caches import Caches
+from kairos_operator.runtime.caches import Caches, filled
 from kairos_operator.runtime.controller import Controller
 from kairos_operator.runtime.deeds import Deeds
 from kairos_operator.runtime.errors import NotLeader
@@ -26,6 +26,7 @@ from tests.sim.clockwork import ProcessLoop
 from tests.sim.cluster import Cluster
 from tests.sim.weather import Weather
 
+log = logging.getLogger("kairos_operator.simulated")
 IMAGES = Images("kairos-operator:1", "busybox:1", "")
 NAMESPACE = "kube-system"
 
@@ -99,7 +100,7 @@ class Replica:
         self.clients: list[SimClient] = []
         asyncio._set_running_loop(self.loop.as_asyncio)
         try:
-            self.operator = self._assembled(ReplicaClock(cluster, skew), elect=elect, events=events)
+            self._assemble(ReplicaClock(cluster, skew), elect=elect, events=events)
             self._start()
         finally:
             asyncio._set_running_loop(None)
@@ -123,7 +124,7 @@ class Replica:
     async def _wind_down(self) -> None:
         leading = self._tasks[-1]
         self._stopping = True
-        self.operator.controller.stop()
+        self.controller.stop()
         await asyncio.wait({leading}, timeout=GRACE_SECONDS)
         for task in self._tasks:
             task.cancel()
@@ -134,9 +135,8 @@ class Replica:
         """After the simulation: let the tasks of a replica end, without any effect and without a word."""
         for client in self.clients:
             client.closed = True
-        recorder: Any = self.operator.recorder
-        if isinstance(recorder, Teller):
-            recorder.silent = True
+        if isinstance(self.recorder, Teller):
+            self.recorder.silent = True
         self.loop.dead = self.loop.frozen = False
         for _ in range(5):
             pending = [task for task in asyncio.all_tasks(self.loop.as_asyncio) if not task.done()]
@@ -162,7 +162,7 @@ class Replica:
     def _rng(self, what: str) -> random.Random:
         return random.Random(f"{self._seed} {self.name} {what} {self._cluster.now}")
 
-    def _assembled(self, clock: ReplicaClock, *, elect: bool, events: bool) -> Operator:
+    def _assemble(self, clock: ReplicaClock, *, elect: bool, events: bool) -> None:
         elector = None
         if elect:
             identity = f"{self.name}_{self._cluster.now:.6f}"
@@ -186,24 +186,29 @@ class Replica:
             queue=Queue(Backoff(0.2, 30.0, rng=self._rng("queue"))),
             clock=clock,
         )
-        parts: dict[str, Any] = {
-            "clock": clock,
-            "caches": caches,
-            "reflectors": reflectors,
-            "recorder": recorder,
-            "controller": controller,
-            "elector": elector,
-        }
-        # Settings, metrics, webhooks: what a simulated replica does without.
-        wired: dict[str, Any] = {part.name: parts.get(part.name) for part in fields(Operator)}
-        return Operator(**wired)
+        self.recorder, self.controller, self.reflectors, self._elector = (
+            recorder,
+            controller,
+            reflectors,
+            elector,
+        )
+
+    async def _work(self) -> None:
+        """As `Operator.work`: act once the caches are filled."""
+        await filled(self.reflectors)
+        self.controller.follow()
+        await self.controller.run()
+
+    async def _lead(self) -> None:
+        """As `Operator.lead`: act while holding the lease, if there is one to hold."""
+        await (self._work() if self._elector is None else self._elector.run(self._work))
 
     def _start(self) -> None:
-        parts = [reflector.run() for reflector in self.operator.reflectors]
-        if isinstance(self.operator.recorder, EventRecorder):
-            parts.append(self.operator.recorder.run())
+        parts = [reflector.run() for reflector in self.reflectors]
+        if isinstance(self.recorder, EventRecorder):
+            parts.append(self.recorder.run())
         self._tasks = [self.loop.begin(part) for part in parts]
-        self._tasks.append(self.loop.begin(self.operator.lead()))
+        self._tasks.append(self.loop.begin(self._lead()))
         for task in self._tasks:
             task.add_done_callback(self._part_ended)
 
@@ -215,7 +220,7 @@ class Replica:
         if self._buried():
             return
         if error is not None and not isinstance(error, NotLeader):
-            self._cluster.journal.note(self._cluster.now, self.name, "", "a part of it failed", repr(error))
+            log.error("a part of the operator failed", exc_info=error)
         self._end("lost the lease" if isinstance(error, NotLeader) else f"ended: {error!r}")
 
     def _buried(self) -> bool:

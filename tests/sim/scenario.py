@@ -148,12 +148,14 @@ def _apps(rng: random.Random, nodes: int) -> tuple[AppPlan, ...]:
 
 
 def _operations(rng: random.Random, bad: float) -> tuple[OperationPlan, ...]:
-    found = []
+    found: list[OperationPlan] = []
     for index in range(rng.choice((1, 1, 1, 1, 2, 2, 3))):
         kind = rng.choice(("NodeOp", "NodeOp", "NodeOpUpgrade"))
         spec = _node_op(rng) if kind == "NodeOp" else _upgrade(rng)
         at = 0.0 if index == 0 else rng.choice((0.0, 5.0, 60.0))
-        found.append(OperationPlan(kind, f"op{index}", spec, at, paused=rng.random() < 0.05 * bad))
+        # Sometimes an upgrade meets a NodeOp of its own name.
+        name = "op0" if found and kind != found[0].kind and rng.random() < 0.15 else f"op{index}"
+        found.append(OperationPlan(kind, name, spec, at, paused=rng.random() < 0.05 * bad))
     return tuple(found)
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from kairos_operator.api.names import ANNOTATION_PAUSED, CONTROL_PLANE_LABELS
 from kairos_operator.api.resources import NODES
 from tests.sim.cluster import Change, Object
 from tests.sim.ledger import FINAL, Ledger, Operation
@@ -49,7 +50,37 @@ def check_node_op(before: Object, after: Object, operation: Operation, ledger: L
         was = were.get(node)
         if was is not record:
             _check_record(operation, node, was or {}, record, ledger)
+    _check_starts(operation, before, nodes, ledger)
     _check_whole(operation, new, nodes)
+
+
+def _check_starts(operation: Operation, before: Object, nodes: Mapping[str, Any], ledger: Ledger) -> None:
+    """Who is started, and when: not while paused, not after a failure that stops, control planes first."""
+    were = (before.get("status") or {}).get("nodeStatuses") or {}
+    started = [
+        name
+        for name, record in nodes.items()
+        if record.get("step", "Waiting") not in ("Waiting", "Done")
+        and were.get(name, {}).get("step", "Waiting") == "Waiting"
+    ]
+    if not started:
+        return
+    if (before["metadata"].get("annotations") or {}).get(ANNOTATION_PAUSED) == "true":
+        raise Broken(f"{operation.name} starts {started[0]} while it is paused")
+    if operation.spec.get("stopOnFailure") and any(were[name].get("outcome") == "Failed" for name in were):
+        raise Broken(f"{operation.name} starts {started[0]} after a failure that stops it")
+    waiting = [name for name, record in nodes.items() if record.get("step", "Waiting") == "Waiting"]
+    if any(_control_plane(ledger, name) for name in waiting) and not all(
+        _control_plane(ledger, n) for n in started
+    ):
+        raise Broken(f"{operation.name} starts {started} before the control plane")
+
+
+def _control_plane(ledger: Ledger, name: str) -> bool:
+    node = ledger.cluster.find(NODES, name)
+    return node is not None and any(
+        label in (node["metadata"].get("labels") or {}) for label in CONTROL_PLANE_LABELS
+    )
 
 
 def _check_record(

@@ -35,7 +35,7 @@ class Truth:
     rebooting: dict[str, str] = field(
         default_factory=dict
     )  # node -> operation, from the reboot until it is back
-    came_back: set[Place] = field(default_factory=set)
+    came_back: set[Place] = field(default_factory=set)  # nodes that booted after the command's success
     excuses: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def excuse(self, node: str, why: str) -> None:
@@ -78,10 +78,8 @@ class Truth:
         self.rebooting[node] = place[0]
 
     def booted(self, node: str) -> None:
-        """The node has come up; if the operation rebooted it, that has happened now."""
-        operation = self.rebooting.get(node)
-        if operation is not None:
-            self.came_back.add((operation, node))
+        """The node has come up. Whose doing that was does not matter to what the operations wanted from a reboot."""
+        self.came_back.update(place for place in self.succeeded if place[1] == node)
 
     def back(self, node: str) -> None:
         """The node is Ready after a boot."""

@@ -57,7 +57,7 @@ class World:
             "spec": operation.spec,
         }
         self.cluster.journal.note(self.cluster.now, "person", operation.name, f"creates the {operation.kind}")
-        self.cluster.write("person", lambda store: store.create(resource, body, "default"))
+        self.cluster.attempt("person", lambda store: store.create(resource, body, "default"))
 
     def standing(self) -> list[str]:
         """Nodes whose machine has power."""
