@@ -7,9 +7,9 @@ and a check's image is the operation's. Filling in twice fills in nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from kairos_operator.api.crd import object_schema
 from kairos_operator.api.resources import NODE_OPS, Resource
@@ -30,7 +30,7 @@ def patch_for(
     spec = obj.get("spec")
     if not isinstance(spec, dict):
         return []
-    found = list(_missing(_spec_schema(resource), spec, "/spec"))
+    found = list(_missing(_spec_fields(resource), spec, "/spec"))
     if resource == NODE_OPS and old is not None and has_started(old):
         found += _images_as_before(spec, old.get("spec") or {})
     elif resource == NODE_OPS:
@@ -43,45 +43,52 @@ def defaulted(resource: Resource, obj: Mapping[str, Any], image: str) -> dict[st
     return patched(obj, patch_for(resource, obj, image))
 
 
-def patched(obj: Mapping[str, Any], operations: list[Operation]) -> dict[str, Any]:
+def patched(obj: Mapping[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
     """`obj` after operations of `patch_for`, which add to objects only; what is unchanged is shared with it."""
-    copy = dict(obj)
+    copies: dict[tuple[str, ...], dict[str, Any]] = {(): dict(obj)}
     for operation in operations:
-        *parents, last = operation["path"].lstrip("/").split("/")
-        place = copy
-        for step in parents:
-            place[step] = dict(place[step])
-            place = place[step]
-        place[last] = operation["value"]
-    return copy
+        path = tuple(operation["path"].split("/")[1:])
+        for depth in range(1, len(path)):
+            if path[:depth] not in copies:
+                parent, step = copies[path[: depth - 1]], path[depth - 1]
+                copies[path[:depth]] = parent[step] = dict(parent[step])
+        copies[path[:-1]][path[-1]] = operation["value"]
+    return copies[()]
+
+
+class _Field(NamedTuple):
+    """A field that has a default, or that has fields with defaults, or both."""
+
+    name: str
+    default: Any
+    fields: tuple[_Field, ...]
 
 
 @cache
-def _spec_schema(resource: Resource) -> Schema:
-    spec: Schema = object_schema(resource)["properties"]["spec"]
-    return spec
+def _spec_fields(resource: Resource) -> tuple[_Field, ...]:
+    return _fields(object_schema(resource)["properties"]["spec"])
 
 
-def _missing(schema: Schema, value: Mapping[str, Any], at: str) -> Iterator[Operation]:
+def _fields(schema: Schema) -> tuple[_Field, ...]:
+    found = []
+    for name, child in schema.get("properties", {}).items():
+        inner, default = _fields(child), child.get("default")
+        if isinstance(default, dict):
+            default = {field.name: field.default for field in inner if field.default is not None} | default
+        if inner or default is not None:
+            found.append(_Field(name, default, inner))
+    return tuple(found)
+
+
+def _missing(fields: tuple[_Field, ...], value: Mapping[str, Any], at: str) -> Iterator[Operation]:
     """One operation for each field with a default that `value` leaves out; null counts as left out."""
-    for name, field in schema.get("properties", {}).items():
+    for name, default, inner in fields:
         there = value.get(name)
-        if there is None and "default" in field:
-            yield _add(f"{at}/{name}", _filled(field, field["default"]))
-        elif isinstance(there, dict):
-            yield from _missing(field, there, f"{at}/{name}")
-
-
-def _filled(schema: Schema, default: Any) -> Any:
-    """A default with the defaults of its own fields."""
-    if not isinstance(default, dict):
-        return default
-    inner = {
-        name: _filled(field, field["default"])
-        for name, field in schema.get("properties", {}).items()
-        if "default" in field
-    }
-    return {**inner, **default}
+        if there is None:
+            if default is not None:
+                yield _add(f"{at}/{name}", dict(default) if isinstance(default, dict) else default)
+        elif inner and isinstance(there, dict):
+            yield from _missing(inner, there, f"{at}/{name}")
 
 
 def _images(spec: Mapping[str, Any], image: str) -> Iterator[Operation]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_NAME = 255
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -42,6 +43,7 @@ class ImageReference:
         return not self.digest and self.tag in ("", "latest")
 
 
+@lru_cache(maxsize=256)
 def parse_image(text: str) -> ImageReference:
     """The image that `text` refers to. Raises NotAnImage."""
     if text != text.strip() or re.search(r"\s", text):

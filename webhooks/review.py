@@ -120,8 +120,8 @@ def mutate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdic
     """Fills in the defaults of an object on create and update."""
     if _leaves_spec_alone(request):
         return Verdict()
-    operations = patch_for(resource, request.obj, knowledge.default_image, request.old)
-    faults = _faults(resource, request, knowledge)
+    operations = _patch(resource, request, request.obj, knowledge)
+    faults = _faults(resource, request, operations, knowledge)
     return Verdict(_refused(resource, request, faults)) if faults else Verdict(patch=operations)
 
 
@@ -129,7 +129,7 @@ def validate(resource: Resource, request: Request, knowledge: Knowledge) -> Verd
     """Refuses an object that has faults, with all of them, and warns of what is legal and risky."""
     if _leaves_spec_alone(request):
         return Verdict()
-    faults = _faults(resource, request, knowledge)
+    faults = _faults(resource, request, _patch(resource, request, request.obj, knowledge), knowledge)
     if faults:
         return Verdict(_refused(resource, request, faults))
     found = warnings_for(resource, request.obj, request.namespace, knowledge.lookups, request.old)
@@ -155,16 +155,21 @@ def _leaves_spec_alone(request: Request) -> bool:
     return request.old is not None and not spec_changed(request.old, request.obj)
 
 
-def _faults(resource: Resource, request: Request, knowledge: Knowledge) -> list[Fault]:
+def _patch(
+    resource: Resource, request: Request, obj: Mapping[str, Any], knowledge: Knowledge
+) -> list[Operation]:
+    return patch_for(resource, obj, knowledge.default_image, request.old)
+
+
+def _faults(
+    resource: Resource, request: Request, operations: Sequence[Operation], knowledge: Knowledge
+) -> list[Fault]:
     """The faults of the object with its defaults, so that leaving one out is no change of what was filled in."""
-
-    def filled(obj: Mapping[str, Any]) -> dict[str, Any]:
-        return patched(obj, patch_for(resource, obj, knowledge.default_image, request.old))
-
-    new = filled(request.obj)
+    new = patched(request.obj, operations)
     if request.old is None:
         return faults_of(resource, new)
-    return refusal(resource.kind, filled(request.old), new) or faults_of(resource, new)
+    old = patched(request.old, _patch(resource, request, request.old, knowledge))
+    return refusal(resource.kind, old, new) or faults_of(resource, new)
 
 
 def _refused(resource: Resource, request: Request, faults: Sequence[Fault]) -> dict[str, Any]:

@@ -6,15 +6,15 @@ update that leaves the spec alone has been warned of before: neither is warned o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from kairos_operator.api.crd import MODELS
-from kairos_operator.api.names import CONTROL_PLANE_LABELS
 from kairos_operator.api.nodeop import NodeOpSpec
 from kairos_operator.api.nodeopupgrade import NodeOpUpgradeSpec
 from kairos_operator.api.resources import Resource
-from webhooks.lookups import Labels, Lookups
+from kairos_operator.api.selectors import LabelSelector
+from webhooks.lookups import Labels, Lookups, control_planes
 from webhooks.references import parse_image
 
 ENFORCE_LABEL = "pod-security.kubernetes.io/enforce"
@@ -50,15 +50,17 @@ def _namespace(namespace: str, lookups: Lookups) -> Iterator[str]:
 
 
 def _targets(spec: Spec, lookups: Lookups) -> Iterator[str]:
+    """Looks at as few of the nodes as it can: there may be thousands, and reviews have to be quick."""
     nodes = lookups.node_labels()
     if nodes is None:
         return
-    targets = [labels for labels in nodes if spec.node_selector is None or spec.node_selector.matches(labels)]
-    if not targets:
+    if not any(_selected(spec.node_selector, nodes)):
         yield "spec.nodeSelector: matches no node at present: the operation would complete without doing anything"
         return
-    together = sum(_is_control_plane(labels) for labels in targets)
-    if _reboots(spec) and together > 1 and (spec.concurrency == 0 or spec.concurrency >= together):
+    if not _reboots(spec) or spec.concurrency == 1:
+        return
+    together = sum(_selected(spec.node_selector, control_planes(nodes)))
+    if together > 1 and (spec.concurrency == 0 or spec.concurrency >= together):
         how = "0 means all nodes at once" if spec.concurrency == 0 else "control-plane nodes come first"
         yield (
             f"spec.concurrency: {spec.concurrency} reboots {together} control-plane nodes at once ({how}): "
@@ -66,8 +68,15 @@ def _targets(spec: Spec, lookups: Lookups) -> Iterator[str]:
         )
 
 
-def _is_control_plane(labels: Labels) -> bool:
-    return any(label in labels for label in CONTROL_PLANE_LABELS)
+def _selected(selector: LabelSelector | None, nodes: Collection[Labels]) -> Iterator[bool]:
+    """Whether each of the nodes is selected, one after the other."""
+    pairs = list(((selector.match_labels if selector else None) or {}).items())
+    requirements = (selector.match_expressions if selector else None) or []
+    for labels in nodes:
+        if all(labels.get(key) == value for key, value in pairs) if pairs else True:
+            yield all(requirement.matches(labels) for requirement in requirements) if requirements else True
+        else:
+            yield False
 
 
 def _reboots(spec: Spec) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
 from tests.webhooks.objects import Object, in_phase, node_op, patch_in, resource_of, review, upgrade
+from webhooks.lookups import NodeLabels
 from webhooks.review import Door, Knowledge, Malformed, answer, mutate, parse, render, validate
 
 PHASES = ["Running", "Completed", "Failed"]
@@ -312,6 +313,18 @@ def test_warns_of_control_planes_that_go_down_together(obj: Object, nodes: Any, 
     found = warned(obj, Cluster(nodes))
     assert bool(found) is warns
     assert all(text.startswith("spec.concurrency: ") for text in found)
+
+
+def test_nodes_that_are_kept_from_change_to_change() -> None:
+    nodes = NodeLabels()
+    for name in ("a", "b", "c"):
+        nodes.observed(name, CONTROL_PLANE)
+    assert "reboots 3 control-plane nodes" in warned(upgrade(), Cluster(nodes))[0]
+    nodes.observed("a", {})
+    nodes.observed("b", None)
+    assert (len(nodes), list(nodes.control_planes)) == (2, [CONTROL_PLANE])
+    assert {} in nodes
+    assert warned(upgrade(), Cluster(nodes)) == []
 
 
 @pytest.mark.parametrize(
