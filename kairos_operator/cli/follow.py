@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from kairos_operator.api.resources import Resource
 from kairos_operator.cli.connection import Cluster
 from kairos_operator.cli.exits import Exit, Trouble
-from kairos_operator.cli.operations import Operation, parse_operation
+from kairos_operator.cli.operations import parse_operation
 from kairos_operator.runtime.clock import SystemClock
 from kairos_operator.runtime.reflector import Reflector
 from kairos_operator.runtime.store import Store
@@ -34,31 +35,46 @@ class Complaint(logging.Handler):
         self.text = record.getMessage() if record.levelno >= logging.WARNING else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to follow: a resource, and which objects of it."""
+
+    resource: Resource
+    parse: Callable[[Mapping[str, Any]], Any]
+    name: str = ""
+    label_selector: str = ""
+
+
+def operation_source(resource: Resource, name: str = "") -> Source:
+    """One operation, or all of a kind."""
+    return Source(resource, parse_operation, name)
+
+
 @dataclass(slots=True)
 class Followed:
-    """What is known of the followed objects, kept up to date in the background."""
+    """What is known of the followed objects, a store for each source, kept up to date in the background."""
 
-    stores: list[Store[Operation]]
+    stores: list[Store[Any]]
     complaint: Complaint
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def operations(self) -> list[Operation]:
-        """The objects as last seen."""
-        return [operation for store in self.stores for operation in store.values()]
+    def values(self) -> list[Any]:
+        """The objects of all sources as last seen."""
+        return [value for store in self.stores for value in store.values()]
 
-    def woken(self, _old: object, _new: object) -> None:
+    def woken(self, *_change: object) -> None:
         """Something changed."""
         self._news.set()
 
-    async def changes(self, deadline: float | None, *, ticking: bool) -> AsyncIterator[list[Operation]]:
-        """The objects now, and after each change; with `ticking` also once a second.
+    async def changes(self, deadline: float | None = None, *, ticking: bool = False) -> AsyncIterator[None]:
+        """Yields now, and after each change; with `ticking` also once a second.
 
         Raises Trouble once `deadline` (of the loop's clock) has passed.
         """
         loop = asyncio.get_running_loop()
         while True:
             self._news.clear()
-            yield self.operations()
+            yield
             left = None if deadline is None else deadline - loop.time()
             if left is not None and left <= 0:
                 raise Trouble("not finished within --timeout; it goes on without you", Exit.UNFINISHED)
@@ -72,27 +88,29 @@ class Followed:
 
 @asynccontextmanager
 async def followed(
-    cluster: Cluster, resources: Iterable[Resource], name: str = ""
+    cluster: Cluster, sources: Iterable[Source], namespace: str | None
 ) -> AsyncIterator[Followed]:
-    """Follow one object, or all of the cluster's scope; the first complete lists are in."""
+    """Follow the sources in a namespace, None for all of them; the first complete lists are in."""
     followed, reflectors = Followed([], Complaint()), []
-    for resource in resources:
-        store = Store(parse_operation)
+    for source in sources:
+        store = Store(source.parse)
         store.subscribe(followed.woken)
         followed.stores.append(store)
         reflectors.append(
             Reflector(
                 cluster.client,
-                resource,
+                source.resource,
                 store,
                 clock=SystemClock(),
-                namespace=cluster.namespace if name else cluster.scope,
-                field_selector=f"metadata.name={name}" if name else "",
+                namespace=namespace,
+                label_selector=source.label_selector,
+                field_selector=f"metadata.name={source.name}" if source.name else "",
             )
         )
     log = logging.getLogger("kairos_operator")
     log.addHandler(followed.complaint)
     log.propagate = False
+    log.setLevel(logging.INFO)
     tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
     try:
         await _synced(reflectors, followed.complaint)
@@ -107,7 +125,7 @@ async def followed(
 FIRST_LIST_SECONDS = 30.0
 
 
-async def _synced(reflectors: Iterable[Reflector[Operation]], complaint: Complaint) -> None:
+async def _synced(reflectors: Iterable[Reflector[Any]], complaint: Complaint) -> None:
     try:
         async with asyncio.timeout(FIRST_LIST_SECONDS):
             for reflector in reflectors:

@@ -21,7 +21,7 @@ from kairos_operator.cli.board import Board, board, counts_text, rest_text, show
 from kairos_operator.cli.connection import Cluster
 from kairos_operator.cli.durations import short
 from kairos_operator.cli.exits import Exit, Trouble
-from kairos_operator.cli.follow import Followed, followed
+from kairos_operator.cli.follow import Followed, followed, operation_source
 from kairos_operator.cli.operations import Operation, all_operations, find, latest_first
 from kairos_operator.cli.screen import STYLES, Grid, Output, Screen, items, stacked
 
@@ -83,7 +83,8 @@ async def watch_one(
 ) -> Exit:
     """The operation until it ends; the exit code says how."""
     deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-    async with followed(cluster, (operation.resource,), operation.meta.name) as watched:
+    source = operation_source(operation.resource, operation.meta.name)
+    async with followed(cluster, [source], operation.meta.namespace) as watched:
         if screen.lively:
             return await _drawn(screen, watched, operation, deadline, each_node=each_node)
         return await _told(screen, watched, operation, deadline)
@@ -93,8 +94,8 @@ async def _drawn(
     screen: Screen, watched: Followed, operation: Operation, deadline: float | None, *, each_node: bool
 ) -> Exit:
     with Live(console=screen.console, auto_refresh=False, vertical_overflow="ellipsis") as live:
-        async for found in watched.changes(deadline, ticking=True):
-            current = _still(found, operation)
+        async for _ in watched.changes(deadline, ticking=True):
+            current = _still(watched.values(), operation)
             picture = pictured(board(current, now(), each_node=each_node))
             live.update(_with_complaint(picture, watched), refresh=True)
             if current.final:
@@ -104,8 +105,8 @@ async def _drawn(
 
 async def _told(screen: Screen, watched: Followed, operation: Operation, deadline: float | None) -> Exit:
     said: dict[str, str] = {}
-    async for found in watched.changes(deadline, ticking=False):
-        current = _still(found, operation)
+    async for _ in watched.changes(deadline, ticking=False):
+        current = _still(watched.values(), operation)
         for line in news(current, said):
             screen.show(f"{now():%H:%M:%S} {line}")
         if current.final:
@@ -172,12 +173,13 @@ async def show_all(cluster: Cluster, screen: Screen, output: Output | None) -> E
 async def watch_all(cluster: Cluster, screen: Screen, timeout: float | None) -> Exit:
     """The operations under way, until Ctrl-C or the timeout."""
     deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-    async with followed(cluster, (NODE_OP_UPGRADES, NODE_OPS)) as watched, AsyncExitStack() as stack:
+    sources = [operation_source(resource) for resource in (NODE_OP_UPGRADES, NODE_OPS)]
+    async with followed(cluster, sources, cluster.scope) as watched, AsyncExitStack() as stack:
         live = Live(console=screen.console, auto_refresh=False) if screen.lively else None
         if live is not None:
             stack.enter_context(live)
-        async for found in watched.changes(deadline, ticking=live is not None):
-            open_ones = [one for one in latest_first(found) if not one.final]
+        async for _ in watched.changes(deadline, ticking=live is not None):
+            open_ones = [one for one in latest_first(watched.values()) if not one.final]
             part = under_way(open_ones, now()) or _nothing(cluster)
             if live is not None:
                 live.update(_with_complaint(stacked([part]), watched), refresh=True)

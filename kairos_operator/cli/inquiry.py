@@ -1,0 +1,99 @@
+"""What `why` has to read: the operation, its nodes in flight, its pods and Jobs, and the operator's Lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kairos_operator.api.base import moment
+from kairos_operator.api.cluster import NodeView, parse_job, parse_node, parse_pod
+from kairos_operator.api.resources import JOBS, LEASES, NODE_OP_UPGRADES, NODE_OPS, NODES, PODS
+from kairos_operator.cli.connection import Cluster
+from kairos_operator.cli.exits import Exit
+from kairos_operator.cli.finding import Facts, OperatorLease
+from kairos_operator.cli.operations import Operation, find, parse_operation
+from kairos_operator.cli.screen import Output, Screen
+from kairos_operator.cli.status import now
+from kairos_operator.cli.why import why
+from kairos_operator.runtime.errors import Forbidden, NotFound
+from kairos_operator.settings import LEASE_NAME
+
+SINGLE_READS = 20  # nodes in flight, up to which each is read by itself instead of all nodes of the cluster
+
+
+async def ask(cluster: Cluster, screen: Screen, name: str, output: Output | None) -> Exit:
+    """Say what is in the way of an operation; the exit code tells whether something is."""
+    operation = await find(cluster, name)
+    finding = why(await facts_about(cluster, operation))
+    if output is not None:
+        screen.data(finding.data(operation), output)
+        return finding.code
+    screen.show(finding.sentence)
+    if finding.remedy:
+        screen.show(f"What to do: {finding.remedy}")
+    return finding.code
+
+
+async def facts_about(cluster: Cluster, operation: Operation) -> Facts:
+    """The facts about an operation; one that has ended needs no others than its own."""
+    if operation.final:
+        return Facts(operation, now())
+    namespace, selector = operation.meta.namespace, operation.pod_selector
+    pods = await cluster.client.list(PODS, namespace, label_selector=selector)
+    jobs = await cluster.client.list(JOBS, namespace, label_selector=selector)
+    flying = [name for name, record in operation.status.nodes.items() if record.in_flight]
+    return Facts(
+        operation,
+        now(),
+        await _leases(cluster),
+        await _nodes(cluster, flying),
+        tuple(parse_pod(pod) for pod in pods.items),
+        tuple(parse_job(job) for job in jobs.items),
+        await _carrier(cluster, operation),
+    )
+
+
+async def _carrier(cluster: Cluster, operation: Operation) -> Operation | None:
+    """The NodeOp of an upgrade; somebody may have paused that one."""
+    if operation.resource != NODE_OP_UPGRADES:
+        return None
+    try:
+        raw = await cluster.client.get(NODE_OPS, operation.meta.name, operation.meta.namespace)
+    except NotFound:
+        return None
+    return parse_operation({"kind": NODE_OPS.kind, **raw})
+
+
+async def _nodes(cluster: Cluster, names: Iterable[str]) -> dict[str, NodeView]:
+    wanted = list(names)
+    if len(wanted) > SINGLE_READS:
+        listing = await cluster.client.list(NODES)
+        found = [parse_node(node) for node in listing.items]
+        return {node.name: node for node in found if node.name in wanted}
+    nodes = {}
+    for name in wanted:
+        try:
+            nodes[name] = parse_node(await cluster.client.get(NODES, name))
+        except NotFound:
+            continue  # it was deleted; the operator says so itself
+    return nodes
+
+
+async def _leases(cluster: Cluster) -> tuple[OperatorLease, ...]:
+    """The operator's Lease, wherever it was installed."""
+    try:
+        listing = await cluster.client.list(LEASES, field_selector=f"metadata.name={LEASE_NAME}")
+    except Forbidden:
+        unseen = "whether the operator runs is not known: you may not read its Lease"
+        return (OperatorLease(unseen=unseen),)
+    return tuple(_lease(lease) for lease in listing.items)
+
+
+def _lease(lease: Mapping[str, Any]) -> OperatorLease:
+    spec = lease.get("spec") or {}
+    return OperatorLease(
+        namespace=lease["metadata"]["namespace"],
+        holder=spec.get("holderIdentity") or "",
+        renewed_at=moment(spec.get("renewTime")),
+        duration_seconds=float(spec.get("leaseDurationSeconds") or 15),
+    )
