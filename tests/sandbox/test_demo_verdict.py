@@ -84,6 +84,12 @@ def _out_of_order(board: Board) -> None:
     board.started = ["worker-1", "cp-1"]
 
 
+def _started_late(board: Board) -> None:
+    _entry("worker-3", step="Claim")(board)
+    assert board.upgrade is not None
+    board.learn(board.upgrade)
+
+
 def _crowded(board: Board) -> None:
     board.most_in_flight = 2
 
@@ -115,6 +121,7 @@ def test_a_run_that_ended_as_it_had_to_has_no_fault(options: Options) -> None:
         (GOOD, lambda board: board.machines.pop("worker-3"), "worker-3 is not there"),
         (FAILING, _phase("Completed"), "the upgrade is Completed instead of Failed"),
         (FAILING, _entry("worker-1", outcome="Completed"), "worker-1 ended as Completed instead of Failed"),
+        (FAILING, _started_late, "worker-3 started although a node had failed"),
         (FAILING, _node("worker-1", cordoned=False), "worker-1 is not cordoned any more"),
         (FAILING, _node("worker-3", cordoned=True), "worker-3 was to be left alone and has changed"),
         (

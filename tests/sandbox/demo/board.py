@@ -110,6 +110,8 @@ class Board:
     upgrade: Upgrade | None = None
     happenings: list[Happening] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
+    late_starts: list[str] = field(default_factory=list)
+    """Nodes that were started when a failure stood in the status already."""
     most_in_flight: int = 0
     early_ends: int = 0
     """How often a phase was final and then another one: never, or the operator has broken a promise."""
@@ -132,10 +134,13 @@ class Board:
         """Take in what the upgrade says now."""
         if self.upgrade is not None and self.upgrade.final and self.upgrade.phase != new.phase:
             self.early_ends += 1
+        had_failure = any(self.progress(name).outcome == "Failed" for name in self.order)
         self.upgrade = new
         flying = [name for name in self.order if self.progress(name).in_flight]
         self.most_in_flight = max(self.most_in_flight, len(flying))
-        self.started.extend(name for name in self._touched() if name not in self.started)
+        begun = [name for name in self._touched() if name not in self.started]
+        self.started.extend(begun)
+        self.late_starts.extend(begun if had_failure else [])
 
     def _touched(self) -> Iterator[str]:
         return (name for name in self.order if self.progress(name).step != "Waiting")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -16,8 +17,10 @@ from tests.sandbox.demo import roster
 from tests.sandbox.demo.board import Board, Happening, Machine, Progress
 
 EVENTS_SHOWN = 6
-_BEAT = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_BEATS_PER_SECOND = 10
+WITH_ROLE = 100
+"""Columns of a terminal from which on the roles are shown."""
+_BEAT = "◐◓◑◒"
+_BEATS_PER_SECOND = 6
 _COLOURS = {
     "Pending": "dim",
     "Preflight": "cyan",
@@ -28,7 +31,7 @@ _COLOURS = {
 
 
 class Screen:
-    """Draws the board, again whenever something is new and ten times a second for what moves by itself."""
+    """Draws the board, again whenever something is new and several times a second for what moves by itself."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -71,7 +74,7 @@ class Screen:
 
 def picture(board: Board, elapsed: float) -> RenderableType:
     """The board, `elapsed` seconds into the upgrade."""
-    return Group(_head(board, elapsed), _fleet(board, elapsed), _events(board.happenings))
+    return Group(_head(board, elapsed), _Fleet(board, elapsed), _events(board.happenings))
 
 
 def _head(board: Board, elapsed: float) -> RenderableType:
@@ -88,17 +91,32 @@ def _head(board: Board, elapsed: float) -> RenderableType:
     return Group(title, grid)
 
 
-def _fleet(board: Board, elapsed: float) -> RenderableType:
-    table = Table(expand=True, box=SIMPLE_HEAD, header_style="bold", border_style="dim", pad_edge=False)
-    for column in ("Node", "Role", "State", "Runs", "Upgrade"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("Message", no_wrap=True, overflow="ellipsis", ratio=1)
-    for name in board.order:
-        machine, progress = board.machines.get(name), board.progress(name)
-        role = "control-plane" if machine and machine.control_plane else "worker"
-        state, runs = (_state(machine), _release(machine)) if machine else (Text("gone", "red"), Text(""))
-        table.add_row(name, role, state, runs, _standing(progress, elapsed), progress.message)
-    return table
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    """The nodes as a table; on a narrow terminal the messages need the room of the roles."""
+
+    board: Board
+    elapsed: float
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        with_role = options.max_width >= WITH_ROLE
+        table = Table(expand=True, box=SIMPLE_HEAD, header_style="bold", border_style="dim", pad_edge=False)
+        for column in ("Node", *(["Role"] * with_role), "State", "Runs", "Upgrade"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("Message", no_wrap=True, overflow="ellipsis", ratio=1)
+        for name in self.board.order:
+            machine, progress = self.board.machines.get(name), self.board.progress(name)
+            role = "control-plane" if machine and machine.control_plane else "worker"
+            state, runs = (_state(machine), _release(machine)) if machine else (Text("gone", "red"), Text(""))
+            cells: list[str | Text] = [
+                name,
+                *([role] * with_role),
+                state,
+                runs,
+                _standing(progress, self.elapsed),
+            ]
+            table.add_row(*cells, progress.message)
+        yield table
 
 
 def _state(machine: Machine) -> Text:

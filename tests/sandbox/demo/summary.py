@@ -32,7 +32,7 @@ def tell(console: Console, result: Result, options: Options) -> None:
             out(f"  - {escape(fault)}")
         out(f"The operator's log ends with:\n{escape(result.operator_log)}")
     else:
-        out(f"[green]As expected:[/green] {escape(_expected(options))}")
+        out(f"[green]As expected:[/green] {escape(_expected(board, options))}")
 
 
 def tell_how_to_go_on(console: Console, result: Result, kubectl: Path | None) -> None:
@@ -64,11 +64,11 @@ def _fate(board: Board, name: str) -> str:
     return f"{outcome:<12} {versions:<44} {progress.message}".rstrip()
 
 
-def _expected(options: Options) -> str:
+def _expected(board: Board, options: Options) -> str:
     if options.fail:
-        return (
-            f"it stopped after {options.fail}, whose new system does not start; the later nodes are untouched"
-        )
+        untouched = [name for name in board.order if not board.progress(name).outcome]
+        rest = f"; {', '.join(untouched)} untouched" if untouched else ", which was the last to be started"
+        return f"the new system of {options.fail} does not start, and so the upgrade stopped{rest}"
     at_once = {0: "all at once", 1: "one at a time"}.get(
         options.concurrency, f"{options.concurrency} at once"
     )

@@ -28,6 +28,8 @@ def _of_the_whole(board: Board, options: Options) -> Iterator[str]:
         yield "the upgrade was over and then went on"
     if board.started != board.order[: len(board.started)]:
         yield f"the nodes were started in the order {', '.join(board.started)}"
+    if board.late_starts:
+        yield f"{', '.join(board.late_starts)} started although a node had failed"
     if board.most_in_flight > (options.concurrency or options.nodes):
         yield f"{board.most_in_flight} nodes were in flight at once, with concurrency {options.concurrency}"
     if set(board.upgrade.nodes) != set(board.order):
