@@ -55,8 +55,8 @@ def _name_faults(metadata: Any) -> Iterator[Fault]:
 
 
 def _unmasked(prefix: str) -> str:
-    """A generateName as it is checked: a dash at its end is fine (apimachinery's maskTrailingDash)."""
-    return f"{prefix[:-2]}a" if len(prefix) > 1 and prefix.endswith("-") else prefix
+    """A generateName as it is checked: a dash at its end is fine, since something follows."""
+    return f"{prefix[:-1]}a" if prefix.endswith("-") else prefix
 
 
 def _image_faults(image: Any, at: Path) -> Iterator[Fault]:

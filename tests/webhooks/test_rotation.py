@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.webhooks.load import Tally, steady
+from tests.webhooks.memory import ApiServer, Refused
 from tests.webhooks.objects import node_op, review
 from tests.webhooks.serving import MUTATE
-from tests.webhooks.test_certificates import ApiServer, Refused
 from webhooks.certificates import Certificates, Place
 from webhooks.keychain import Timing
 from webhooks.review import Knowledge
