@@ -12,7 +12,7 @@ from kairos_operator.core.nodeop import plan
 from kairos_operator.core.rollout import free_slots, in_order, next_in_line
 from tests.core.cluster import Check
 from tests.core.rollout import Rollout
-from tests.core.world import after, at, control_plane, node, op, record, snapshot
+from tests.core.world import after, at, control_plane, job, node, op, record, snapshot
 
 MASTER = node("w-old-master", labels={"node-role.kubernetes.io/master": ""})
 NODES = {one.name: one for one in (node("b"), node("a"), control_plane("z"), MASTER, control_plane("k"))}
@@ -124,6 +124,12 @@ def test_a_skip_frees_its_slot_in_the_same_plan() -> None:
     made = plan(story.look())
     assert made.status is not None
     assert [one.step for one in made.status.nodes.values()] == [Step.DONE, Step.PREFLIGHT, Step.WAITING]
+
+
+def test_a_node_that_fails_as_it_starts_frees_its_slot_in_the_same_plan() -> None:
+    of = op(concurrency=1)
+    facts = snapshot(of, node("a"), node("b"), jobs={"a": job(of, "a", owner=None)})
+    assert [one.step for one in after(facts).nodes.values()] == [Step.DONE, Step.JOB]
 
 
 def test_nodes_that_are_gone_take_no_slot() -> None:
