@@ -46,7 +46,7 @@ class Admission:
         if step.stage == "validate":
             verdicts = await asyncio.gather(*(self._caller.ask(hook, step, step.obj) for hook in hooks))
             for verdict in verdicts:
-                _judge(verdict, step, warnings)
+                _judge(verdict, warnings)
             return step.obj
         return await self._mutate(hooks, step, warnings)
 
@@ -68,7 +68,7 @@ class Admission:
         self, hook: Hook, step: Step, obj: Object | None, warnings: list[str]
     ) -> Object | None:
         verdict = await self._caller.ask(hook, step, obj)
-        _judge(verdict, step, warnings)
+        _judge(verdict, warnings)
         return patched(verdict, obj)
 
     def _concerned(self, step: Step) -> list[Hook]:
@@ -109,10 +109,10 @@ class Admission:
         return namespace is not None and structured(selector)(namespace)
 
 
-def _judge(verdict: Verdict, step: Step, warnings: list[str]) -> None:
+def _judge(verdict: Verdict, warnings: list[str]) -> None:
     warnings.extend(verdict.warnings)
     if not verdict.allowed:
-        raise denied(verdict, step)
+        raise denied(verdict)
 
 
 def _matches_rules(body: Object, step: Step) -> bool:

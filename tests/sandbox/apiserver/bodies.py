@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from tests.sandbox.apiserver import protobuf
 from tests.sandbox.store import StatusError
-from tests.sandbox.store.errors import bad_request
+from tests.sandbox.store.errors import Fault, bad_request, invalid
 from tests.sandbox.store.patches import PatchKind
 
 _PATCHES: dict[str, PatchKind] = {
@@ -35,6 +36,10 @@ async def read(request: web.Request) -> Any:
             return yaml.safe_load(raw)
         if media.endswith("json") or media == "application/octet-stream":
             return json.loads(raw)
+        if media == protobuf.MEDIA:
+            return protobuf.decode(raw)
+    except protobuf.ProtobufError as error:
+        raise unsupported_media(["application/json", "application/yaml"]) from error
     except (ValueError, yaml.YAMLError) as error:
         raise bad_request(f"the body of the request could not be read: {error}") from error
     raise unsupported_media(["application/json", "application/yaml"])
@@ -67,12 +72,13 @@ def number(request: web.Request, name: str) -> int:
 
 
 def dry_run(request: web.Request, body: Any = None) -> bool:
-    """Whether the request asks to persist nothing; 400 for a value other than All."""
+    """Whether the request asks to persist nothing; 422 for a value other than All."""
     values = request.query.getall("dryRun", [])
     if isinstance(body, dict) and body.get("kind") in ("DeleteOptions", "Eviction"):
         values = [*values, *((body.get("deleteOptions") or body).get("dryRun") or [])]
     if any(value != "All" for value in values):
-        raise bad_request(f'dryRun: Unsupported value: {values}: supported values: "All"')
+        fault = Fault("NotSupported", "dryRun", values, 'supported values: "All"')
+        raise invalid("meta.k8s.io", f"{request.method.capitalize()}Options", "", [fault])
     return bool(values)
 
 

@@ -110,7 +110,7 @@ class Endpoints:
             body = await bodies.read(request)
             if not isinstance(body, dict):
                 raise bad_request("the body of a PUT is an object")
-            steps = writing.update(self._store, kind, key, lambda _: body, options, path.subresource)
+            steps = writing.replace(self._store, kind, key, body, options, path.subresource)
         else:
             how = bodies.patch_kind(request)
             if how == "apply":

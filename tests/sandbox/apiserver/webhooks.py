@@ -161,13 +161,11 @@ def patched(verdict: Verdict, obj: Object | None) -> Object | None:
     return obj if verdict.patch is None or obj is None else json_patch(obj, verdict.patch)
 
 
-def denied(verdict: Verdict, step: Step) -> StatusError:
+def denied(verdict: Verdict) -> StatusError:
     """The refusal that the client sees, with the status that the webhook chose."""
-    del step
     said = verdict.status
     head = f'admission webhook "{verdict.hook.name}" denied the request'
     text = said.get("message") or said.get("reason")
-    code = said.get("code") or 403
+    code = max(int(said.get("code") or 0), 400)
     message = f"{head}: {text}" if text else f"{head} without explanation"
-    reason = said.get("reason") or ("Forbidden" if code == 403 else "")
-    return StatusError(code, reason, message, details=said.get("details"))
+    return StatusError(code, said.get("reason") or "", message, details=said.get("details"))

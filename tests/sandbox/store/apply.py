@@ -42,7 +42,7 @@ def applied(
     held = owners.get(owner, (frozenset(), ""))
     merged = _merge(live, body, shape)
     kept = frozenset(wanted)
-    for path in sorted(held[0] - kept, key=len, reverse=True):
+    for path in sorted(held[0] - kept, key=len):  # an item before its fields
         shared = any(_covers(path, fields) for other, (fields, _) in owners.items() if other != owner)
         if not shared and not _covers(path, kept):
             merged = _removed(merged, path, shape)
@@ -98,7 +98,11 @@ def _covers(path: Path, fields: Fields) -> bool:
 
 
 def _conflict(kind: Kind, clashes: dict[Owner, Fields]) -> StatusError:
-    pairs = [(_said(kind, owner), _shown(path)) for owner, paths in clashes.items() for path in sorted(paths)]
+    pairs = [
+        (_said(kind, owner), _shown(path))
+        for owner, paths in clashes.items()
+        for path in sorted(paths, key=_printed_order)
+    ]
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {owner}", "field": path}
         for owner, path in pairs
@@ -111,6 +115,11 @@ def _conflict(kind: Kind, clashes: dict[Owner, Fields]) -> StatusError:
             lines += [f"conflicts with {owner}:", *(f"- {path}" for other, path in pairs if other == owner)]
         message = f"Apply failed with {len(pairs)} conflicts: " + "\n".join(lines)
     return StatusError(409, "Conflict", message, details={"causes": causes})
+
+
+def _printed_order(path: Path) -> list[tuple[bool, str]]:
+    """Members of a level before what lies below it."""
+    return [(index < len(path) - 1, part) for index, part in enumerate(path)]
 
 
 def _said(kind: Kind, owner: Owner) -> str:

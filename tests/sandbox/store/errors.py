@@ -21,6 +21,7 @@ FaultType = Literal[
     "NotFound",
 ]
 
+OMITTED = object()  # a fault's value that is not printed
 _CAUSES: dict[str, tuple[str, str]] = {
     "Required": ("FieldValueRequired", "Required value"),
     "Invalid": ("FieldValueInvalid", "Invalid value"),
@@ -59,6 +60,8 @@ class StatusError(Exception):
             "reason": reason,
             "code": code,
         }
+        if not reason:  # some internal errors of the API server have none
+            del self.status["reason"]
         if details is not None or retry_after is not None:
             self.status["details"] = dict(details or {})
         if retry_after is not None:
@@ -77,7 +80,7 @@ class Fault:
     def body(self) -> str:
         """The message without the field path, as field.Error.ErrorBody prints it."""
         head = _CAUSES[self.type][1]
-        if self.type in ("Required", "Forbidden", "TooLong", "TooMany"):
+        if self.value is OMITTED or self.type in ("Required", "Forbidden", "TooLong", "TooMany"):
             text = head
         else:
             text = f"{head}: {printed(self.value)}"

@@ -16,7 +16,9 @@ MAX_OPERATIONS = 10_000  # the API server's limit
 def json_patch(target: Any, operations: Any) -> Any:
     """Apply the operations in order to a JSON value and return the new one."""
     if not isinstance(operations, list) or not all(isinstance(one, dict) for one in operations):
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        )
     if len(operations) > MAX_OPERATIONS:
         raise StatusError(
             413,
@@ -50,8 +52,10 @@ def _apply(target: Any, operation: dict[str, Any]) -> Any:
 
 
 def _failed(why: str) -> StatusError:
-    message = f"the server rejected our request due to an error in our request: {why}"
-    return StatusError(422, "Invalid", message, details={})
+    message = "the server rejected our request due to an error in our request"
+    refusal = StatusError(422, "Invalid", message, details={})
+    refusal.add_note(why)  # the real server keeps the why to itself
+    return refusal
 
 
 def _tokens(pointer: Any) -> list[str]:
@@ -89,13 +93,16 @@ def _index(token: str, last: int) -> int:
 
 
 def _edit(value: Any, path: list[str], verb: str, item: Any) -> Any:
-    """`value` with the operation done at `path`; containers on the path are copied."""
+    """`value` with the operation done at `path`; containers on the path are copied.
+
+    A `replace` of a member that is not there adds it, as the API server's library does.
+    """
     if not path:
         return item
     token, rest = path[0], path[1:]
     if isinstance(value, list):
         return _edit_list(value, token, rest, verb, item)
-    if not isinstance(value, dict) or ((rest or verb != "add") and token not in value):
+    if not isinstance(value, dict) or ((rest or verb == "remove") and token not in value):
         raise _failed(
             f"{verb} operation does not apply: doc is missing path: /{'/'.join(path)}: missing value"
         )

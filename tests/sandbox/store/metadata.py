@@ -63,7 +63,7 @@ def for_create(obj: Object) -> Object:
     """The object without anything only the server may set."""
     metadata = obj["metadata"]
     if metadata.get("resourceVersion"):
-        raise bad_request("resourceVersion should not be set on objects to be created")
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     kept = {key: item for key, item in metadata.items() if key not in _SERVER_OWNED and item is not None}
     kept.pop("resourceVersion", None)
     return {**obj, "metadata": kept}
@@ -77,17 +77,23 @@ def generated_name(base: str, suffix: str) -> str:
 def check_preconditions(kind: Kind, old: Object, uid: str, version: str) -> None:
     """The uid and resourceVersion preconditions of a delete; 409 Conflict where they do not hold."""
     found = old["metadata"]
-    for label, wanted, real in (
-        ("UID", uid, found["uid"]),
-        ("ResourceVersion", version, found["resourceVersion"]),
+    for label, wanted, real, reason in (
+        ("UID", uid, found["uid"], "deleted and then recreated"),
+        ("ResourceVersion", version, found["resourceVersion"], "modified"),
     ):
         if wanted and wanted != real:
-            raise conflict(
-                kind.group,
-                kind.plural,
-                found["name"],
-                f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {real}",
+            why = (
+                f"the {label} in the precondition ({wanted}) does not match the {label} in record ({real}). "
             )
+            raise conflict(kind.group, kind.kind, found["name"], f"{why}The object might have been {reason}")
+
+
+def check_uid(kind: Kind, old: Object, uid: str) -> None:
+    """The uid that the body of a PUT carries; 409 Conflict where it is another object's."""
+    found = old["metadata"]
+    if uid and uid != found["uid"]:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {found['uid']}"
+        raise conflict(kind.group, kind.plural, found["name"], why)
 
 
 def for_update(kind: Kind, new: Object, old: Object) -> Object:
@@ -98,9 +104,13 @@ def for_update(kind: Kind, new: Object, old: Object) -> Object:
         raise _unversioned(kind, before["name"])
     if version and version != before["resourceVersion"]:
         raise modified(kind.group, kind.plural, before["name"])
-    if metadata.get("uid") and metadata["uid"] != before["uid"]:
-        why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {before['uid']}"
-        raise conflict(kind.group, kind.plural, before["name"], why)
+    faults = [
+        Fault("Invalid", f"metadata.{key}", metadata[key], "field is immutable")
+        for key in ("uid", "deletionTimestamp", "deletionGracePeriodSeconds")
+        if metadata.get(key) and metadata[key] != before.get(key)
+    ]
+    if faults:
+        raise invalid(kind.group, kind.kind, before["name"], faults)
     for key in (*_SERVER_OWNED, "resourceVersion", "generateName"):
         if key in before:
             metadata[key] = before[key]

@@ -113,10 +113,10 @@ def metadata_faults(plural: str, metadata: Object) -> list[Fault]:
 
 def _owner_faults(owners: list[Object]) -> list[Fault]:
     faults = []
-    for index, owner in enumerate(owners):
+    for owner in owners:
         for key in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(key):
-                path = f"metadata.ownerReferences[{index}].{key}"
+                path = f"metadata.ownerReferences.{key}"
                 faults.append(Fault("Invalid", path, owner.get(key, ""), "must not be empty"))
     if sum(bool(owner.get("controller")) for owner in owners) > 1:
         text = "Only one reference can have Controller set to true. Found more than one"

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tests.sandbox.store import writes
 from tests.sandbox.store.apply import applied
-from tests.sandbox.store.errors import StatusError, bad_request, not_implemented
+from tests.sandbox.store.errors import Fault, StatusError, bad_request, invalid, not_implemented
 from tests.sandbox.store.jsondata import Object, merge_patch
 from tests.sandbox.store.jsonpatch import json_patch
 from tests.sandbox.store.kinds import Kind
 from tests.sandbox.store.shelf import Key
 from tests.sandbox.store.strategic import strategic_merge
-from tests.sandbox.store.writes import Maker, Options, Steps
+from tests.sandbox.store.writes import Maker, Options, Steps, unknown_fields
 
 if TYPE_CHECKING:
     from tests.sandbox.store.state import State
@@ -26,9 +26,9 @@ def patch_steps(
     """The steps of a PATCH; an apply to a missing object creates it."""
     if how == "apply":
         if not options.field_manager:
-            raise bad_request(
-                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-            )
+            fault = Fault("Required", "fieldManager", None, "is required for apply patch")
+            raise invalid("meta.k8s.io", "PatchOptions", "", [fault])
+        _refuse_undeclared(store, kind, key, body)
         if not subresource and store.find(kind, key) is None:
             first = applied(kind, None, body, options, subresource, store.clock())
             return writes.create(store, kind, key[0] or None, first, options, name=key[1])
@@ -41,6 +41,18 @@ def patch_steps(
             subresource,
         )
     return writes.update(store, kind, key, _maker(kind, how, body), options, subresource)
+
+
+def _refuse_undeclared(store: State, kind: Kind, key: Key, body: Any) -> None:
+    """An apply may not name a field that the schema lacks, whatever fieldValidation says."""
+    if not kind.custom or not isinstance(body, dict):
+        return
+    unknown = unknown_fields(body, store.strategy(kind).decode(body, None))
+    if unknown:
+        head = (
+            f"failed to create typed patch object ({key[0]}/{key[1]}; {kind.api_version}, Kind={kind.kind})"
+        )
+        raise StatusError(500, "", f"{head}: .{unknown[0]}: field not declared in schema")
 
 
 def _maker(kind: Kind, how: PatchKind, body: Any) -> Maker:

@@ -83,12 +83,10 @@ def faults(name: Name, new: Object, old: Object | None) -> list[Fault]:
 def _core_event(new: Object, old: Object | None) -> list[Fault]:
     if new.get("eventTime"):
         return _new_event(new, old)
-    namespace = dig(new, "involvedObject", "namespace", default="")
-    if namespace != new["metadata"]["namespace"] and not (
-        not namespace and new["metadata"]["namespace"] == "default"
-    ):
-        return [Fault("Invalid", "involvedObject.namespace", namespace, "does not match event.namespace")]
-    return []
+    namespace, own = dig(new, "involvedObject", "namespace", default=""), new["metadata"]["namespace"]
+    if namespace == own or (not namespace and own == "default"):
+        return []
+    return [Fault("Invalid", "involvedObject.namespace", namespace, "does not match event.namespace")]
 
 
 def _new_event(new: Object, old: Object | None) -> list[Fault]:
@@ -109,11 +107,10 @@ def _new_event(new: Object, old: Object | None) -> list[Fault]:
         found.append(Fault("TooLong", "note", None, "may not be more than 1024 bytes"))
     if new.get("type") not in ("Normal", "Warning"):
         found.append(Fault("Invalid", "type", new.get("type", ""), 'has invalid value: ""'))
-    namespace = dig(new, "involvedObject", "namespace", default="")
-    if namespace != new["metadata"]["namespace"] and not (
-        not namespace and new["metadata"]["namespace"] == "default"
-    ):
-        found.append(Fault("Invalid", "regarding.namespace", namespace, "does not match event.namespace"))
+    # An event about something without a namespace, such as a node, lives in one of two.
+    own = new["metadata"]["namespace"]
+    if not dig(new, "involvedObject", "namespace") and own not in ("default", "kube-system"):
+        found.append(Fault("Invalid", "involvedObject.namespace", "", "does not match event.namespace"))
     return found
 
 

@@ -108,7 +108,7 @@ class Lists:
     ) -> Watch:
         """A watch from a version, with the present objects first where it has none or they are asked for."""
         if version and not version.isdigit():
-            raise bad_request(f'strconv.ParseUint: parsing "{version}": invalid syntax')
+            raise unreadable(version)
         now = int(self._store.resource_version)
         begin = int(version or 0)
         if begin > now:
@@ -142,6 +142,14 @@ def _match(kind: Kind, labels: str, fields: str) -> Match:
     if by_field is everything:
         return by_label
     return by_field if by_label is everything else lambda obj: by_label(obj) and by_field(obj)
+
+
+def unreadable(version: str) -> StatusError:
+    """The refusal of a resourceVersion that is no number; the real server takes it for its own fault."""
+    text = (
+        f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: parsing "{version}": invalid syntax'
+    )
+    return StatusError(500, "", text)
 
 
 def too_large(asked: int, now: int) -> StatusError:

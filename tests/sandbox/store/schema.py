@@ -95,7 +95,7 @@ def _decoded_map(node: Object, value: Object) -> Object:
     for key, item in value.items():
         child = properties.get(key) or (additional if isinstance(additional, dict) else None)
         if child is not None:
-            if item is None and "default" in child and not child.get("nullable"):
+            if item is None and not child.get("nullable"):
                 continue
             found[key] = _decoded(child, item)
         elif keeps or additional is True:

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from tests.sandbox.store.cel import EvaluationError, compiled
-from tests.sandbox.store.errors import Fault, FaultType, printed
+from tests.sandbox.store.errors import OMITTED, Fault, FaultType, printed
 from tests.sandbox.store.jsondata import Object, same_json
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)")
@@ -18,6 +18,11 @@ _REASONS: dict[str, FaultType] = {
     "FieldValueForbidden": "Forbidden",
     "FieldValueDuplicate": "Duplicate",
 }
+_BLOCKING = frozenset(["NotSupported", "Required", "TooLong", "TooMany", "TypeInvalid"])
+_UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+    "validation"
+)
 _MISSING = object()
 
 
@@ -25,9 +30,16 @@ def faults_of(root: Object, new: Object, old: Object | None) -> list[Fault]:
     """The faults of a whole object."""
     faults: list[Fault] = []
     _structure(root, new, _MISSING if old is None else old, "", faults)
-    if not faults:
+    if any(one.type in _BLOCKING for one in faults):
+        if _has_rules(root):
+            faults.append(Fault("Invalid", "<nil>", None, _UNCHECKED))
+    else:
         _rules(root, new, _MISSING if old is None else old, "", faults)
     return faults
+
+
+def _has_rules(root: Object) -> bool:
+    return "x-kubernetes-validations" in str(root)
 
 
 def _structure(node: Object, value: Any, old: Any, path: str, faults: list[Fault]) -> None:
@@ -74,7 +86,7 @@ def _type_fault(node: Object, value: Any, path: str, faults: list[Fault]) -> boo
         return True
     if wanted == "integer" and found == "number" and float(value).is_integer():
         return True
-    faults.append(Fault("Invalid", path, found, f'{path} in body must be of type {wanted}: "{found}"'))
+    faults.append(Fault("TypeInvalid", path, found, f'{path} in body must be of type {wanted}: "{found}"'))
     return False
 
 
@@ -88,7 +100,7 @@ def _text_faults(node: Object, value: str, path: str, faults: list[Fault]) -> No
         faults.append(Fault("Invalid", path, value, f"{path} in body should match '{node['pattern']}'"))
     if node.get("format") == "date-time" and not _DATE_TIME.fullmatch(value):
         text = f"{path} in body must be of type date-time: {printed(value)}"
-        faults.append(Fault("Invalid", path, value, text))
+        faults.append(Fault("TypeInvalid", path, value, text))
 
 
 def _number_faults(node: Object, value: float, path: str, faults: list[Fault]) -> None:
@@ -109,7 +121,7 @@ def _number_faults(node: Object, value: float, path: str, faults: list[Fault]) -
 def _map_faults(node: Object, value: Object, old: Any, path: str, faults: list[Fault]) -> None:
     before = old if isinstance(old, dict) else {}
     if "maxProperties" in node and len(value) > node["maxProperties"]:
-        text = f"must have at most {node['maxProperties']} properties"
+        text = f"{len(value)}: must have at most {node['maxProperties']} items"
         faults.append(Fault("TooMany", path, None, text))
     if len(value) < node.get("minProperties", 0):
         text = f"{path} in body should have at least {node['minProperties']} properties"
@@ -138,8 +150,8 @@ def _under(path: str, key: str) -> str:
 
 def _list_faults(node: Object, value: list[Any], old: Any, path: str, faults: list[Fault]) -> None:
     if "maxItems" in node and len(value) > node["maxItems"]:
-        text = f"must have at most {node['maxItems']} items"
-        faults.append(Fault("TooMany", path, len(value), text))
+        text = f"{len(value)}: must have at most {node['maxItems']} items"
+        faults.append(Fault("TooMany", path, None, text))
     if len(value) < node.get("minItems", 0):
         text = f"{path} in body should have at least {node['minItems']} items"
         faults.append(Fault("Invalid", path, len(value), text))
@@ -186,8 +198,9 @@ def _rule(rule: Object, value: Any, old: Any, path: str, faults: list[Fault]) ->
     if program.transition and old is _MISSING:
         return
     env = {"self": value, "oldSelf": old}
-    where = path + rule.get("fieldPath", "") if path else rule.get("fieldPath", "").lstrip(".")
-    shown = _type_of(value) if isinstance(value, (dict, list)) else value
+    pointed = rule.get("fieldPath", "")
+    where = path + pointed if path else pointed.lstrip(".")
+    shown = OMITTED if pointed else _type_of(value) if isinstance(value, (dict, list)) else value
     try:
         if program.evaluate(env) is True:
             return

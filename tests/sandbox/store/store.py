@@ -148,7 +148,7 @@ class Store(State):
         kind = self.kind(res)
         key, given = self.key(kind, name, namespace), copy_json(body)
         options = Options(dry_run=dry_run, field_manager=field_manager)
-        return self._done(kind, writes.update(self, kind, key, lambda _: given, options, subresource))
+        return self._done(kind, writes.replace(self, kind, key, given, options, subresource))
 
     def patch(
         self,

@@ -162,6 +162,20 @@ def update(store: State, kind: Kind, key: Key, make: Maker, options: Options, su
     raise modified(kind.group, kind.plural, key[1])
 
 
+def replace(
+    store: State, kind: Kind, key: Key, body: Object, options: Options, subresource: str = ""
+) -> Steps:
+    """The steps of a PUT. A uid in the body is a precondition."""
+    meta.check_identity(kind, body, key[0] or None, key[1])
+    uid = (body.get("metadata") or {}).get("uid", "")
+
+    def wanted(old: Object) -> Object:
+        meta.check_uid(kind, old, uid)
+        return body
+
+    return update(store, kind, key, wanted, options, subresource)
+
+
 def _read(
     store: State, kind: Kind, wanted: Object, old: Object, options: Options, subresource: str
 ) -> Object:
