@@ -27,6 +27,13 @@ API_VERSION = "admission.k8s.io/v1"
 BAD_REQUEST = 400
 
 
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # NaN and Infinity are no JSON
+
+
 class Malformed(ValueError):
     """A body that is no AdmissionReview request, so that there is nothing to answer it with."""
 
@@ -74,7 +81,7 @@ Door = Callable[[Resource, Request, Knowledge], Verdict]
 def parse(body: bytes) -> Request:
     """The request in a body. Raises Malformed."""
     try:
-        review = json.loads(body, parse_constant=_refuse_constant)
+        review = _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {type(error).__name__}") from None
     if not isinstance(review, dict) or review.get("kind") != "AdmissionReview":
@@ -182,10 +189,6 @@ def _refused(resource: Resource, request: Request, faults: Sequence[Fault]) -> d
 
 def _bad_request(message: str) -> dict[str, Any]:
     return {"status": "Failure", "message": message, "reason": "BadRequest", "code": BAD_REQUEST}
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _is_text(value: Any) -> bool:
