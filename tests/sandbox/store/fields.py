@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from tests.sandbox.store.jsondata import Object, same_json
+from tests.sandbox.store.jsondata import Object
 from tests.sandbox.store.kinds import Kind
-from tests.sandbox.store.metadata import timestamp
 from tests.sandbox.store.shapes import Shape, key_of
 
 Path = tuple[str, ...]
@@ -53,7 +51,7 @@ class Owner:
 
 def shape_of(kind: Kind) -> Shape:
     """The shape of a kind's objects."""
-    return Shape("", dict(kind.schema) if kind.schema is not None else None)
+    return Shape("", kind.schema)
 
 
 def element(key: str) -> str:
@@ -69,21 +67,26 @@ def item_element(item: Any, keys: tuple[str, ...]) -> str:
 
 def leaves(obj: Object, shape: Shape) -> dict[Path, Any]:
     """Every field of an object with its value, but those that nobody owns."""
-    found = {path: value for path, value in _walk(obj, shape, ()) if path and path not in _UNOWNED}
-    return {path: value for path, value in found.items() if path[:2] != ("f:metadata", "f:managedFields")}
+    return {path: value for path, value in walk(obj, shape, ()) if is_owned(path)}
 
 
-def _walk(value: Any, shape: Shape, path: Path) -> Iterator[tuple[Path, Any]]:
+def is_owned(path: Path) -> bool:
+    """Whether anybody can own the field at a path."""
+    return bool(path) and path not in _UNOWNED and path[:2] != ("f:metadata", "f:managedFields")
+
+
+def walk(value: Any, shape: Shape, path: Path) -> Iterator[tuple[Path, Any]]:
+    """The fields below a value that lies at `path`."""
     form = shape.form(value)
     if form == "map" and value:
         for key, item in value.items():
-            yield from _walk(item, shape.child(key), (*path, element(key)))
+            yield from walk(item, shape.child(key), (*path, element(key)))
     elif form == "keyed" and value:
         keys = shape.keys()
         for item in value:
             where = (*path, item_element(item, keys))
             yield where, _ITEM
-            yield from _walk(item, shape.item(), where)
+            yield from walk(item, shape.item(), where)
     elif form == "set" and value:
         for item in value:
             yield (*path, item_element(item, ())), item
@@ -94,18 +97,31 @@ def _walk(value: Any, shape: Shape, path: Path) -> Iterator[tuple[Path, Any]]:
 _ITEM = "an item of a keyed list, apart from its fields"
 
 
+def owner_of(entry: Object) -> Owner:
+    """Who an entry of managedFields is about."""
+    keys = ("manager", "operation", "apiVersion", "subresource")
+    return Owner(*(entry.get(key, "") for key in keys))
+
+
+_read: dict[int, tuple[Object, Fields]] = {}  # entries are never changed in place, so each is read once
+_READ_LIMIT = 20_000
+
+
+def fields_of(entry: Object) -> Fields:
+    """The fields that an entry of managedFields names."""
+    known = _read.get(id(entry))
+    if known is not None and known[0] is entry:
+        return known[1]
+    fields = frozenset(_members(entry.get("fieldsV1") or {}, ()))
+    if len(_read) >= _READ_LIMIT:
+        _read.clear()
+    _read[id(entry)] = (entry, fields)
+    return fields
+
+
 def parse(entries: list[Object] | None) -> dict[Owner, tuple[Fields, str]]:
     """The owners of an object: their fields, and when they last wrote."""
-    found = {}
-    for one in entries or []:
-        owner = Owner(
-            one.get("manager", ""),
-            one.get("operation", ""),
-            one.get("apiVersion", ""),
-            one.get("subresource", ""),
-        )
-        found[owner] = (frozenset(_members(one.get("fieldsV1") or {}, ())), one.get("time", ""))
-    return found
+    return {owner_of(one): (fields_of(one), one.get("time", "")) for one in entries or []}
 
 
 def _members(trie: Object, path: Path) -> Iterator[Path]:
@@ -118,21 +134,17 @@ def _members(trie: Object, path: Path) -> Iterator[Path]:
             yield (*path, key)
 
 
-def render(owners: dict[Owner, tuple[Fields, str]]) -> list[Object]:
-    """metadata.managedFields for these owners; those that own nothing are left out."""
-    entries = []
-    for owner, (fields, when) in owners.items():
-        if fields:
-            entry = {
-                "manager": owner.manager,
-                "operation": owner.operation,
-                "apiVersion": owner.api_version,
-                "time": when,
-                "fieldsType": "FieldsV1",
-                "fieldsV1": _trie(fields),
-            }
-            entries.append({**entry, "subresource": owner.subresource} if owner.subresource else entry)
-    return entries
+def entry_of(owner: Owner, fields: Fields, when: str) -> Object:
+    """An entry of managedFields."""
+    entry = {
+        "manager": owner.manager,
+        "operation": owner.operation,
+        "apiVersion": owner.api_version,
+        "time": when,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": _trie(fields),
+    }
+    return {**entry, "subresource": owner.subresource} if owner.subresource else entry
 
 
 def _trie(fields: Fields) -> Object:
@@ -151,32 +163,15 @@ def _trie(fields: Fields) -> Object:
 
 
 def with_owners(obj: Object, owners: dict[Owner, tuple[Fields, str]]) -> Object:
-    """The object carrying these owners."""
+    """The object carrying these owners; those that own nothing are left out."""
+    return with_entries(
+        obj, [entry_of(owner, fields, when) for owner, (fields, when) in owners.items() if fields]
+    )
+
+
+def with_entries(obj: Object, entries: list[Object]) -> Object:
+    """The object carrying these entries of managedFields."""
     metadata = {key: item for key, item in obj["metadata"].items() if key != "managedFields"}
-    entries = render(owners)
     if entries:
         metadata["managedFields"] = entries
     return {**obj, "metadata": metadata}
-
-
-def owned(
-    kind: Kind, new: Object, old: Object | None, manager: str, subresource: str, now: datetime
-) -> Object:
-    """The object after a create or update by `manager`: what it changed is its own, and nobody else's."""
-    shape = shape_of(kind)
-    before = leaves(old, shape) if old else {}
-    after = leaves(new, shape)
-    missing = object()
-    changed = frozenset(
-        path for path, value in after.items() if not same_json(value, before.get(path, missing))
-    )
-    removed = frozenset(before.keys() - after.keys())
-    entries = (old or {"metadata": {}})["metadata"].get("managedFields")
-    if not changed and not removed:
-        return with_owners(new, parse(entries))
-    owner = Owner(manager, "Update", kind.api_version, subresource)
-    owners = {}
-    for other, (fields, when) in parse(entries).items():
-        owners[other] = (fields - removed if other == owner else fields - changed - removed, when)
-    owners[owner] = (owners.get(owner, (frozenset(), ""))[0] | changed, timestamp(now))
-    return with_owners(new, owners)

@@ -6,6 +6,7 @@ well-known field names say it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,7 +55,7 @@ class Shape:
     """The shape at one place of an object: by schema node where there is one, else by the field's name."""
 
     name: str = ""
-    node: Object | None = None
+    node: Mapping[str, Any] | None = None
     within: str = ""
 
     def child(self, key: str) -> Shape:

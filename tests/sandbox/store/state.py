@@ -12,10 +12,10 @@ from tests.sandbox.store import writes
 from tests.sandbox.store.catalogue import Catalogue
 from tests.sandbox.store.crds import accepted
 from tests.sandbox.store.errors import StatusError, forbidden, not_found
-from tests.sandbox.store.fields import owned
 from tests.sandbox.store.garbage import Garbage
 from tests.sandbox.store.jsondata import Object, dig, without
 from tests.sandbox.store.kinds import Kind
+from tests.sandbox.store.ownership import owned
 from tests.sandbox.store.shelf import Key, Shelf
 from tests.sandbox.store.strategies import Strategy
 from tests.sandbox.store.writes import Options, run
