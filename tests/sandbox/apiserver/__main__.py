@@ -17,15 +17,15 @@ from tests.sandbox.store import Store, random_suffix, random_uid, wall_clock
 
 async def serve(port: int, kubeconfig: Path) -> None:
     """Serve until SIGINT or SIGTERM; writes the kubeconfig and prints where it is."""
+    stopped = asyncio.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(one, stopped.set)
     store = Store(clock=wall_clock, uids=random_uid, suffixes=random_suffix, track_field_managers=True)
     server = ApiServer(store)
     await server.start(port)
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text(yaml.safe_dump(server.kubeconfig()))
     print(f"serving on {server.url}\nexport KUBECONFIG={kubeconfig}", flush=True)
-    stopped = asyncio.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(one, stopped.set)
     await stopped.wait()
     await server.stop()
 
