@@ -48,6 +48,8 @@ SECRETS = Resource("", "v1", "Secret", "secrets")
 SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 JOBS = Resource("batch", "v1", "Job", "jobs")
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
+# One storage, two APIs: what is written by the old one has the times by which kubectl describe sorts.
+CORE_EVENTS = Resource("", "v1", "Event", "events")
 EVENTS = Resource("events.k8s.io", "v1", "Event", "events")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")

@@ -155,7 +155,11 @@ class OperationStatus(ApiModel):
     """Pending, Running, Completed or Failed; the last two are final."""
     message: Message | None = None
     """What the operation is doing, or how it ended."""
-    node_statuses: dict[str, NodeStatus] | None = None
+    node_statuses: Annotated[
+        dict[str, NodeStatus] | None,
+        # One owner for the whole map: managedFields would otherwise name every field of thousands of nodes.
+        Field(json_schema_extra={"x-kubernetes-map-type": "atomic"}),
+    ] = None
     """Every node of the operation, by name."""
     last_updated: Time | None = None
     """When the status last changed."""

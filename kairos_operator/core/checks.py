@@ -28,6 +28,8 @@ from kairos_operator.core.trouble import holding_up, pod_failure
 
 # The pod's own activeDeadlineSeconds begins when the kubelet sees it; a kubelet that never does must end too.
 GRACE_SECONDS = 60
+# A node that is away takes no preflight; its slot goes to another long before an image could have been pulled.
+AWAY_SECONDS = 180
 
 
 def preflight(site: Site) -> Decision:
@@ -74,12 +76,14 @@ def _unfinished(site: Site, role: Role, check: NodeCheck, pod: PodView | None, t
     if pod is not None and pod.phase == "Failed":
         return failed(site, f"{title}Failed", f"{title} failed: {pod_failure(pod)}")
     why = holding_up([pod] if pod else [], site.node) or site.refused(f"create Pod {name}")
-    if site.elapsed >= limit:
-        text = f"{title} failed: no verdict after {seconds(limit)}" + (f"; {why}" if why else "")
+    left = limit - site.elapsed
+    if role is Role.PREFLIGHT and site.away is not None:
+        left = min(left, AWAY_SECONDS - site.away)
+    if left <= 0:
+        text = f"{title} failed: no verdict after {seconds(site.elapsed)}" + (f"; {why}" if why else "")
         return failed(site, f"{title}Failed", text)
     message = f"{title}: {why}" if why else f"{title} is running"
-    recheck = limit - site.elapsed
     if pod is not None:
-        return Stay(message, recheck=recheck)
+        return Stay(message, recheck=left)
     create = Create(PODS, name, check_pod(site.snapshot, site.name, role, check), site.name)
-    return Stay(message, ((create,),), recheck)
+    return Stay(message, ((create,),), left)

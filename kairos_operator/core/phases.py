@@ -47,5 +47,8 @@ def entered(record: NodeStatus, step: Step, now: datetime, learned: Mapping[str,
     if step not in LEGAL[record.step]:
         raise IllegalStep(f"{record.step} -> {step}")
     changes = {"step": step, "step_started_at": now, **learned}
+    if step is Step.DONE:
+        # Nothing reads these any more, and a status of thousands of nodes must fit into one object.
+        changes |= dict.fromkeys(("node_uid", "boot_id", "job_uid", "rebooted_from"))
     outcome = changes.get("outcome", record.outcome)
     return record.model_copy(update={**changes, "phase": phase_of(step, outcome)})

@@ -99,6 +99,15 @@ class Site:
         began = self.record.step_started_at
         return (self.now - began).total_seconds() if began else 0.0
 
+    @property
+    def away(self) -> float | None:
+        """Seconds that the node has not been Ready for within this step; None while it is, or does not exist."""
+        node = self.node
+        if node is None or node.ready:
+            return None
+        moments = (moment for moment in (self.record.step_started_at, node.ready_since) if moment)
+        return (self.now - max(moments, default=self.now)).total_seconds()
+
     def refused(self, *subjects: str) -> str:
         """What the API server last said against one of these actions, or nothing."""
         return next((self.snapshot.refusals[s] for s in subjects if s in self.snapshot.refusals), "")

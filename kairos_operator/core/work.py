@@ -183,12 +183,7 @@ def _lost(site: Site) -> str:
 
 def _patience(site: Site) -> float | None:
     """Seconds that a node which is not Ready is still waited for; None while it is Ready."""
-    node = site.node
-    if node is None or node.ready:
-        return None
-    began = site.record.step_started_at
-    since = max((moment for moment in (began, node.ready_since) if moment), default=site.now)
-    return site.spec.reboot_timeout_seconds - (site.now - since).total_seconds()
+    return None if site.away is None else site.spec.reboot_timeout_seconds - site.away
 
 
 def _progress(found: JobView, pods: tuple[PodView, ...], site: Site) -> str:

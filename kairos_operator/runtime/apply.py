@@ -99,8 +99,9 @@ class Applier:
             )
             on_node = self._node_reference(note.node) if note.node else None
             # Whoever looks at a node's part looks at the node, or at the operation that the user made.
+            text = note.text if note.node in note.text else f"{note.node}: {note.text}"
             for regarding in about if on_node is None else about[-1:]:
-                self.recorder.publish(regarding, note.type, note.reason, note.text, related=on_node)
+                self.recorder.publish(regarding, note.type, note.reason, text, related=on_node)
             if on_node is not None:
                 self.recorder.publish(on_node, note.type, note.reason, note.text, related=about[-1])
 

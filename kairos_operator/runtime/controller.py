@@ -27,6 +27,7 @@ from kairos_operator.runtime.queue import Queue, QueueClosed
 log = logging.getLogger(__name__)
 
 WORKERS = 8
+REST_SECONDS = 0.25  # the longest rest of an object after a look; otherwise as long as the look took
 
 
 Outcome = Callable[[Key, float, str], None]
@@ -53,9 +54,16 @@ class Controller:
         """Work until the queue is closed or this replica no longer leads (NotLeader)."""
         await self._catch_up()
         self.running = True
-        async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
-                group.create_task(self._work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(WORKERS):
+                    group.create_task(self._work())
+        except ExceptionGroup as ended:
+            lost, others = ended.split(NotLeader)
+            if lost is None or others is not None:
+                raise
+            # Not for each worker in a group: whoever waits for the end of leading waits for this error.
+            raise NotLeader(str(lost.exceptions[0])) from None
 
     async def _catch_up(self) -> None:
         """Read the operations live once: this replica's watches may be behind what the leader before it wrote last,
@@ -86,8 +94,11 @@ class Controller:
                 key = await self.queue.get()
             except QueueClosed:
                 return
+            began = self.clock.monotonic()
             try:
                 await self._look(key)
+                # News that comes meanwhile becomes one look: what a look costs grows with the fleet.
+                await self.clock.sleep(min(self.clock.monotonic() - began, REST_SECONDS))
             finally:
                 self.queue.done(key)
 

@@ -1,9 +1,10 @@
-"""Events (events.k8s.io/v1) about what the operator does, written in the background.
+"""Events about what the operator does, written in the background.
 
 Rules:
 - `publish` never blocks and never fails: what cannot be written is dropped, and counted;
-- the same thing said again within ten minutes becomes one Event with a series, written at most once a minute
-  (KEP-383, "Redesign Event API");
+- they are core/v1 Events: those of events.k8s.io/v1 may not carry the times by which `kubectl describe` sorts, and
+  would make a story out of order;
+- the same thing said again within ten minutes becomes one Event with a count, written at most once a minute;
 - one object cannot flood the cluster: so many Events at once, then a slow trickle;
 - an Event's name derives from what it says and when, so that a write that is repeated stays one Event.
 """
@@ -17,17 +18,19 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
-from kairos_operator.api.resources import EVENTS
+from kairos_operator.api.resources import CORE_EVENTS
 from kairos_operator.runtime.backoff import Backoff, TokenBucket
 from kairos_operator.runtime.client import Client, Object
-from kairos_operator.runtime.clock import Clock, to_micro_time
+from kairos_operator.runtime.clock import Clock, to_micro_time, to_rfc3339
 from kairos_operator.runtime.errors import AlreadyExists, ApiError, NotFound, NotLeader
 from kairos_operator.runtime.queue import Queue
 
 log = logging.getLogger(__name__)
 
+COMPONENT = "kairos-operator"
 CONTROLLER = "operator.kairos.io/kairos-operator"
 NOTE_BYTES = 1024  # limits of the API server's validation, in bytes
 WORD_BYTES = 128
@@ -104,7 +107,7 @@ class EventRecorder:
         series = self._series.get(key)
         if series is not None and now - series.last_said <= SERIES_SECONDS:
             series.count += 1
-            series.last_said, series.last_time = now, to_micro_time(self._clock.now())
+            series.last_said, series.last_time = now, to_rfc3339(self._clock.now())
             self._series.move_to_end(key)
             if series.written:
                 self._queue.add_after(key, series.written_at + SERIES_WRITE_SECONDS - now)
@@ -112,8 +115,8 @@ class EventRecorder:
         if not self._bucket(regarding).take(now) or not self._make_room():
             self._drop(said)
             return
-        time = to_micro_time(self._clock.now())
-        self._series[key] = _Series(self._body(said, time), now, time)
+        time = self._clock.now()
+        self._series[key] = _Series(self._body(said, time), now, to_rfc3339(time))
         self._quiet.clear()
         self._queue.add(key)
 
@@ -157,18 +160,16 @@ class EventRecorder:
                 self._queue.add_after(key, SERIES_WRITE_SECONDS)
 
     async def _create(self, series: _Series, count: int) -> None:
-        body = dict(series.body)
-        if count > 1:
-            body["series"] = {"count": count, "lastObservedTime": series.last_time}
+        body = {**series.body, "count": count, "lastTimestamp": series.last_time}
         try:
-            await self._client.create(EVENTS, body, body["metadata"]["namespace"])
+            await self._client.create(CORE_EVENTS, body, body["metadata"]["namespace"])
         except AlreadyExists:
             log.debug("the event was written by an earlier attempt")
 
     async def _patch(self, series: _Series, count: int) -> None:
         meta = series.body["metadata"]
-        change = {"series": {"count": count, "lastObservedTime": series.last_time}}
-        await self._client.patch(EVENTS, meta["name"], change, meta["namespace"])
+        change = {"count": count, "lastTimestamp": series.last_time}
+        await self._client.patch(CORE_EVENTS, meta["name"], change, meta["namespace"])
 
     def _after_failure(self, key: str, series: _Series, error: ApiError) -> None:
         if isinstance(error, NotFound) and series.written:
@@ -181,22 +182,28 @@ class EventRecorder:
             self._drop(series.body, error.message)
         self._queue.forget(key)
 
-    def _body(self, said: Mapping[str, Any], time: str) -> Object:
+    def _body(self, said: Mapping[str, Any], time: datetime) -> Object:
         regarding = said["regarding"]
         stem = str(regarding.get("name", ""))[:230].rstrip("-.") or "event"
-        return {
-            "apiVersion": EVENTS.api_version,
-            "kind": EVENTS.kind,
+        body = {
+            "apiVersion": CORE_EVENTS.api_version,
+            "kind": CORE_EVENTS.kind,
             "metadata": {
-                "name": f"{stem}.{_digest({**said, 'eventTime': time})}",
+                "name": f"{stem}.{_digest({**said, 'time': to_micro_time(time)})}",
                 # Events about objects without a namespace live in "default", as the API server demands
                 "namespace": regarding.get("namespace") or "default",
             },
-            "eventTime": time,
-            "reportingController": CONTROLLER,
+            "involvedObject": regarding,
+            "type": said["type"],
+            "reason": said["reason"],
+            "message": said["note"],
+            "action": said["action"],
+            "firstTimestamp": to_rfc3339(time),
+            "source": {"component": COMPONENT},
+            "reportingComponent": CONTROLLER,
             "reportingInstance": self._instance,
-            **said,
         }
+        return body | ({"related": said["related"]} if "related" in said else {})
 
     def _bucket(self, regarding: Mapping[str, Any]) -> TokenBucket:
         key = _digest({name: regarding.get(name) for name in ("kind", "namespace", "name", "uid")})
@@ -218,7 +225,8 @@ class EventRecorder:
 
     def _drop(self, said: Mapping[str, Any], why: str = "too many") -> None:
         self.dropped += 1
-        log.debug("dropped an event", extra={"event": said["reason"], "note": said["note"], "why": why})
+        note = said.get("note") or said.get("message")
+        log.debug("dropped an event", extra={"event": said["reason"], "note": note, "why": why})
 
 
 def _cut(text: str, size: int) -> str:

@@ -139,6 +139,19 @@ def test_what_holds_a_check_up_is_said(step: Step, container: ContainerView, on:
     )
 
 
+def test_a_node_that_is_away_does_not_keep_its_slot_for_a_deadline_that_is_meant_for_a_pull() -> None:
+    patient = op(
+        records={"n1": record(Step.PREFLIGHT)},
+        preflight={"command": ["check"], "activeDeadlineSeconds": 1800},
+    )
+    away = node(ready=False, ready_reason="gone")
+    assert after(snapshot(patient, node(), seconds=600)).nodes["n1"].step is Step.PREFLIGHT
+    assert after(snapshot(patient, away, seconds=170)).nodes["n1"].step is Step.PREFLIGHT
+    late = after(snapshot(patient, away, seconds=180)).nodes["n1"]
+    assert (late.outcome, late.step) == (Outcome.FAILED, Step.DONE)
+    assert "the node is not Ready: gone" in (late.message or "")
+
+
 def test_a_refused_create_is_said_and_ends_at_the_deadline() -> None:
     create = subjects(_facts(Step.PREFLIGHT))[0]
     refusals = {create: 'pods "x" is forbidden: violates PodSecurity'}

@@ -80,7 +80,7 @@ class Api:
         return {}
 
     def notes(self) -> list[str]:
-        return [event["note"] for event in self.events.values()]
+        return [event["message"] for event in self.events.values()]
 
 
 @asynccontextmanager
@@ -115,11 +115,11 @@ def test_an_event_has_all_that_the_api_server_asks_for() -> None:
     [event] = recorded(test).events.values()
     assert event["metadata"]["namespace"] == "ns"
     assert event["metadata"]["name"].startswith("op.")
-    assert event["eventTime"] == "2026-01-01T00:00:00.000000Z"
-    assert event["regarding"] == OP
+    assert event["firstTimestamp"] == "2026-01-01T00:00:00Z"
+    assert event["involvedObject"] == OP
     assert event["related"] == NODE
     assert (event["type"], event["reason"], event["action"]) == ("Warning", "DrainFailed", "Drain")
-    assert event["reportingController"] == "operator.kairos.io/kairos-operator"
+    assert event["reportingComponent"] == "operator.kairos.io/kairos-operator"
     assert event["reportingInstance"] == "pod-1"
 
 
@@ -139,8 +139,8 @@ def test_a_long_note_is_cut_to_what_the_api_server_takes_in_bytes() -> None:
         await recorder.flush(5)
 
     [event] = recorded(test).events.values()
-    assert 1000 < len(event["note"].encode()) <= 1024
-    assert event["note"].endswith("ü…")
+    assert 1000 < len(event["message"].encode()) <= 1024
+    assert event["message"].endswith("ü…")
     assert len(event["reason"].encode()) <= 128
 
 
@@ -153,8 +153,8 @@ def test_what_is_said_again_becomes_a_series_written_once_a_minute() -> None:
 
     api = recorded(test)
     [event] = api.events.values()
-    assert event["series"]["count"] == 300
-    assert event["series"]["lastObservedTime"] == "2026-01-01T00:04:59.000000Z"
+    assert event["count"] == 300
+    assert event["lastTimestamp"] == "2026-01-01T00:04:59Z"
     times = [time for _, time in api.calls]
     assert all(later - earlier >= 60 for earlier, later in pairwise(times))
     assert len(times) == 6

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kairos_operator.api.resources import (
-    EVENTS,
+    CORE_EVENTS,
     LEASES,
     NAMESPACES,
     POD_DISRUPTION_BUDGETS,
@@ -171,12 +171,12 @@ async def test_events_and_their_series_are_accepted(real_control_plane: Cluster)
         with suppress(asyncio.CancelledError):
             await task
         assert recorder.dropped == 0
-        [event] = (await client.list(EVENTS, ns, field_selector="reason=Blocked")).items
-        assert event["series"]["count"] == 3
-        change = {"series": {"count": 9, "lastObservedTime": "2026-01-01T00:00:00.000000Z"}}
-        again = await client.patch(EVENTS, event["metadata"]["name"], change, ns)
-        assert again["series"]["count"] == 9
-        assert (await client.list(EVENTS, "default", field_selector="reason=Cordoned")).items
+        [event] = (await client.list(CORE_EVENTS, ns, field_selector="reason=Blocked")).items
+        assert event["count"] == 3
+        change = {"count": 9, "lastTimestamp": "2026-01-01T00:00:00Z"}
+        again = await client.patch(CORE_EVENTS, event["metadata"]["name"], change, ns)
+        assert again["count"] == 9
+        assert (await client.list(CORE_EVENTS, "default", field_selector="reason=Cordoned")).items
 
 
 async def test_two_replicas_and_one_lease(real_control_plane: Cluster) -> None:
