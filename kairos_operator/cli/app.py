@@ -69,7 +69,7 @@ def show_status(
 def show_operation_logs(
     name: flags.Name,
     node: Annotated[
-        str | None, typer.Argument(metavar="[NODE]", help="Only what was said on this node.")
+        str | None, typer.Argument(metavar="NODE", help="Only what was said on this node.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the operation ends.")] = False,
     tail: Annotated[

@@ -29,7 +29,7 @@ from kairos_operator.cli.flags_create import (
 )
 
 
-def run(
+def run(  # long: one parameter for each flag
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run on each node.")],
     image: Annotated[
         str | None, typer.Option("--image", help="The command's image.", rich_help_panel=WORK)

@@ -26,7 +26,7 @@ from kairos_operator.cli.flags_create import (
 )
 
 
-def upgrade(
+def upgrade(  # long: one parameter for each flag
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="The image with the new Kairos version.")],
     selector: Selector = None,
     node: Nodes = None,

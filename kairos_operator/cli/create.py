@@ -103,15 +103,13 @@ def _say(screen: Screen, title: str, raw: Mapping[str, Any], output: Output | No
         screen.show(f"{title} created {note}".rstrip())
 
 
-async def hostnames(cluster: Cluster, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The hostname labels by which a selector finds these nodes, and the nodes that no longer exist.
+def hostnames(nodes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The hostname labels by which a selector finds these nodes, and the names that no node has any more.
 
     Raises Trouble for a node without the label, or one that shares it, since a selector would miss or mix them up.
     """
-    listing = await cluster.client.list(NODES)
     labels = {
-        node["metadata"]["name"]: (node["metadata"].get("labels") or {}).get(HOSTNAME, "")
-        for node in listing.items
+        node["metadata"]["name"]: (node["metadata"].get("labels") or {}).get(HOSTNAME, "") for node in nodes
     }
     values = list(labels.values())
     there = [name for name in names if name in labels]
@@ -126,7 +124,8 @@ async def hostnames(cluster: Cluster, names: Sequence[str]) -> tuple[list[str], 
 async def hostnames_of(access: Access, names: Sequence[str]) -> list[str]:
     """The hostname labels of nodes that must all be there."""
     async with connected(access) as cluster:
-        found, missing = await hostnames(cluster, names)
+        listing = await cluster.client.list(NODES)
+    found, missing = hostnames(listing.items, names)
     if missing:
         raise Trouble(f"there is no node {', '.join(missing)}; `kubectl get nodes` lists them")
     return found

@@ -17,7 +17,7 @@ from kairos_operator.api.status import NodeStatus, Outcome, Step
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Seconds that the rest may take, at best and at worst (None: not known), and why."""
+    """Seconds that the rest takes at best and at worst, None where that is not known, and what it rests on."""
 
     least: float | None
     most: float | None
@@ -52,9 +52,11 @@ def estimate(
     slots = concurrency or len(records)
     late = sum(elapsed > slow for elapsed in flying)
     grounds = _grounds(len(took), fast, slow, slots, waiting)
+    least = _rest(flying, waiting, slots, fast)
     if late:
-        grounds += f"; {late} in flight for longer than any before"
-    return Estimate(_rest(flying, waiting, slots, fast), _rest(flying, waiting, slots, slow), grounds)
+        grounds += f"; {late} in flight for longer than that, and nobody knows how much longer"
+        return Estimate(least or None, None, grounds)
+    return Estimate(least, _rest(flying, waiting, slots, slow), grounds)
 
 
 def _grounds(finished: int, fast: float, slow: float, slots: int, waiting: int) -> str:
@@ -85,8 +87,10 @@ def _rest(flying: list[float], waiting: int, slots: int, each: float) -> float:
 
 def sentence(found: Estimate) -> str:
     """The estimate as users read it."""
-    if found.least is None or found.most is None:
+    if found.least is None:
         return f"no estimate: {found.grounds}"
+    if found.most is None:
+        return f"at least {_about(found.least)} left ({found.grounds})"
     low, high = _about(found.least), _about(found.most)
     span = f"about {high}" if low == high else f"{low} to {high}"
     return f"{span} left ({found.grounds})"

@@ -109,7 +109,7 @@ Name = Annotated[
 OptionalName = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME]",
+        metavar="NAME",
         help="The operation: NAME, nodeopupgrade/NAME or nodeop/NAME.",
         autocompletion=complete_name,
     ),

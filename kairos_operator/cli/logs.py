@@ -101,8 +101,12 @@ async def show_logs(cluster: Cluster, screen: Screen, name: str, wanted: Wanted,
     ]
     for run in runs:
         await _whole(cluster, printer, operation, run, wanted)
-    if not runs:
-        screen.warn("No pod of it has said anything; pods of an operation that was long ago may be gone.")
+    if not printer.lines:
+        screen.warn(
+            "Its containers have said nothing."
+            if runs
+            else "There is no pod of it that has run, or no longer."
+        )
     return operation.exit_code if follow else Exit.DONE
 
 
@@ -193,8 +197,10 @@ class _Printer:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._colours: dict[str, str] = {}
+        self.lines = 0
 
     def line(self, run: Run, text: str) -> None:
+        self.lines += 1
         prefix = f"{run.node} {run.container} | "
         if not self._screen.lively:
             self._screen.show(prefix + text)

@@ -9,7 +9,7 @@ from kairos_operator.api.names import Claim
 from kairos_operator.api.status import Step
 from kairos_operator.cli.finding import Facts, Finding
 from kairos_operator.core.site import seconds
-from kairos_operator.core.trouble import holding_up
+from kairos_operator.core.trouble import holding_up, last_failure
 
 LONG_REBOOT_SECONDS = 300.0  # a reboot that takes longer is worth a look at the console
 
@@ -91,11 +91,12 @@ def retried_job(facts: Facts) -> Iterator[Finding]:
         for job in facts.jobs:
             if job.name == record.job_name and job.attempts and not (job.complete or job.failed):
                 times = "once" if job.attempts == 1 else f"{job.attempts} times"
+                pods = [pod for pod in facts.pods if pod.owner and pod.owner.name == job.name]
+                last = last_failure(pods)
                 yield Finding(
                     "JobRetried",
-                    f"On {name}, the command failed {times} and is tried again: {record.message or ''}".rstrip(
-                        ": "
-                    ),
+                    f"On {name}, the command failed {times} and is tried again"
+                    + (f"; the last: {last}" if last else ""),
                     f"see `kubectl kairos logs {facts.operation.meta.name} {name}`",
                     name,
                 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kairos_operator.api.cluster import PodView, parse_node, parse_pod
+from kairos_operator.api.crd import object_schema
 from kairos_operator.api.nodeop import DEFAULT_IMAGE
 from kairos_operator.api.objects import KINDS
 from kairos_operator.api.resources import GROUP, LEASES, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
@@ -25,6 +26,7 @@ from kairos_operator.settings import LEASE_NAME
 from webhooks.defaults import defaulted
 from webhooks.documents import NotYaml, read_documents
 from webhooks.faults import ordered
+from webhooks.structure import unknown_fields
 from webhooks.validate import faults_of
 from webhooks.warnings import warnings_for
 
@@ -108,7 +110,10 @@ def _parsed(obj: Mapping[str, Any], namespace: str) -> Operation:
             f"the kind {obj.get('kind')!r} is not known; it is one of {', '.join(KINDS)}", Exit.USAGE
         )
     filled = defaulted(resource, obj, DEFAULT_IMAGE)
-    faults = ordered(faults_of(resource, filled))
+    schema = object_schema(resource)
+    schema["properties"].pop("metadata")
+    known = {name: value for name, value in obj.items() if name not in ("metadata", "status")}
+    faults = ordered([*unknown_fields(schema, known, ()), *faults_of(resource, filled)])
     if faults:
         raise Trouble("; ".join(str(fault) for fault in faults), Exit.USAGE)
     metadata = {"namespace": namespace, **(filled.get("metadata") or {})}

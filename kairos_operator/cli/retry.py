@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kairos_operator.api.cluster import parse_node
+from kairos_operator.api.resources import NODES
 from kairos_operator.api.status import Outcome
 from kairos_operator.cli.connection import Access, Cluster
 from kairos_operator.cli.create import DryRun, body_of, create, hostnames, imagine
@@ -35,7 +37,8 @@ async def retry(
     """Make the new run, or only show it."""
     operation = await find(cluster, name)
     left = unfinished(operation)
-    values, missing = await hostnames(cluster, left)
+    nodes = (await cluster.client.list(NODES)).items
+    values, missing = hostnames(nodes, left)
     if missing:
         screen.warn(f"no longer there, so left out: {', '.join(missing)}")
     if not values:
@@ -44,13 +47,17 @@ async def retry(
         selector = with_requirements(None, among(values))
     else:
         done = [node for node, record in operation.status.nodes.items() if record.outcome in _DONE]
-        selector = without(operation.raw["spec"].get("nodeSelector"), (await hostnames(cluster, done))[0])
+        selector = without(operation.raw["spec"].get("nodeSelector"), hostnames(nodes, done)[0])
     body = retried(operation, selector)
     if dry_run is DryRun.CLIENT:
         return imagine(screen, operation.resource, body, Access(namespace=operation.meta.namespace), output)
     if output is None:
         screen.warn(f"{len(values)} nodes: {', '.join(left[:10])}" + (" ..." if len(left) > 10 else ""))
     made = await create(cluster, screen, operation.resource, body, output, dry_run=dry_run)
+    cordoned = [one.name for one in map(parse_node, nodes) if one.unschedulable and one.name in left]
+    if cordoned:
+        names = " ".join(cordoned)
+        screen.warn(f"Still cordoned, and left so by this run: kubectl uncordon {names}, once it is good")
     if watch and dry_run is DryRun.NONE:
         return await watch_one(cluster, screen, made, timeout, each_node=False)
     return Exit.DONE
