@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from typing import NamedTuple
 
-from tests.sim import mutants
+from tests.sim import golden, mutants
 from tests.sim.scenario import scenario
 from tests.sim.shrink import shrunk, without
 from tests.sim.simulation import Outcome, Simulation
@@ -47,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first seed that fails")
     parser.add_argument("--mutants", action="store_true", help="try all planted bugs, and print the table")
+    parser.add_argument("--stories", action="store_true", help="write the golden stories anew")
     args = parser.parse_args(arguments)
+    if args.stories:
+        golden.write_all()
+        return 0
     if args.mutants:
         return mutants.main(args.jobs)
     if args.seed is not None:

@@ -82,12 +82,11 @@ def scenario(seed: int) -> Scenario:
     count = rng.choice((1, 2, 2, 3, 3, 3, 4, 4, 5, 6)) if rng.random() < 0.96 else rng.randint(7, 30)
     nodes = tuple(_node(rng, index, bad) for index in range(count))
     calm_from = rng.choice((0.0, 60.0, 200.0, 600.0, 1500.0)) if bad else 0.0
-    storm = bad * rng.random()
     rates = Rates(
-        fault=rng.choice((0.0, 0.02, 0.1, 0.3)) * storm,
-        crash=rng.choice((0.0, 0.0, 0.01, 0.05, 0.15)) * storm,
-        watch_fault=rng.choice((0.0, 0.2, 0.8)) * storm,
-        lag=rng.choice((0.0, 0.5, 5.0, 40.0)) * storm,
+        fault=rng.choice((0.0, 0.03, 0.15, 0.4)) * bad,
+        crash=rng.choice((0.0, 0.0, 0.01, 0.05, 0.2)) * bad,
+        watch_fault=rng.choice((0.0, 0.2, 0.8)) * bad,
+        lag=rng.choice((0.0, 0.5, 5.0, 40.0)) * bad,
     )
     operations = _operations(rng, bad)
     replicas = 2 if rng.random() < 0.15 else 1
@@ -152,7 +151,7 @@ def _operations(rng: random.Random, bad: float) -> tuple[OperationPlan, ...]:
     for index in range(rng.choice((1, 1, 1, 1, 2, 2, 3))):
         kind = rng.choice(("NodeOp", "NodeOp", "NodeOpUpgrade"))
         spec = _node_op(rng) if kind == "NodeOp" else _upgrade(rng)
-        at = 0.0 if index == 0 else rng.choice((0.0, 5.0, 60.0))
+        at = rng.choice((0.0, 10.0)) if index == 0 else rng.choice((0.0, 5.0, 15.0, 60.0))
         # Sometimes an upgrade meets a NodeOp of its own name.
         name = "op0" if found and kind != found[0].kind and rng.random() < 0.15 else f"op{index}"
         found.append(OperationPlan(kind, name, spec, at, paused=rng.random() < 0.05 * bad))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 
 from tests.sim.bugs import Bugs
@@ -47,6 +48,8 @@ class Simulation:
         self.skew = 0.0
         self.outage_until = 0.0
         self._dead: list[Replica] = []
+        self._started: dict[str, float] = {}
+        self._ends: Counter[str] = Counter()
 
     def run(self) -> Outcome:
         """Run to the end; what must not happen ends the run at once."""
@@ -88,8 +91,9 @@ class Simulation:
             events=self.scenario.events,
             skew=lambda: self.skew,
             outage=lambda: self.outage_until,
-            ended=lambda why: self._ended(name, why, 0.5),
+            ended=lambda why: self._ended(name, why, self._restart_delay(name)),
         )
+        self._started[name] = self.timeline.now
 
     def kill(self, name: str, why: str, *, down: float) -> None:
         """End a replica as SIGKILL does, and start it anew after a while."""
@@ -119,6 +123,12 @@ class Simulation:
                 self.journal.note(self.timeline.now, name, "", "thaws")
 
         self.timeline.after(seconds, thaw)
+
+    def _restart_delay(self, name: str) -> float:
+        """Seconds until the kubelet starts a replica again: more each time that it ends soon."""
+        soon = self.timeline.now - self._started[name] < 30.0
+        self._ends[name] = self._ends[name] + 1 if soon else 0
+        return float(min(20.0, 0.5 * 2 ** self._ends[name]))
 
     def _ended(self, name: str, why: str, down: float) -> None:
         self.journal.note(self.timeline.now, name, "", "ends", why)
