@@ -22,6 +22,7 @@ from kairos_operator.runtime.store import Store
 from kairos_operator.settings import Settings
 from webhooks.certificates import Certificates, Place
 from webhooks.files import CertificateFiles
+from webhooks.lookups import NodeLabels
 from webhooks.review import Knowledge
 from webhooks.server import AdmissionServer, server_context
 
@@ -39,60 +40,66 @@ def parse_namespace(obj: Mapping[str, Any]) -> NamespaceView:
     return NamespaceView(obj["metadata"]["name"], obj["metadata"].get("labels") or {})
 
 
-@dataclass(frozen=True, slots=True)
 class CacheLookups:
     """Answers from the caches; nothing is known until a cache has seen a complete list."""
 
-    nodes: Store[NodeView]
-    namespaces: Store[NamespaceView]
+    def __init__(self, nodes: Store[NodeView], namespaces: Store[NamespaceView]) -> None:
+        self._nodes = nodes
+        self._namespaces = namespaces
+        self._labels = NodeLabels()
+        nodes.subscribe(self._changed)
 
     def node_labels(self) -> Collection[Mapping[str, str]] | None:
         """The labels of every node."""
-        if not self.nodes.resource_version:
-            return None
-        return [node.labels for node in self.nodes.values()]
+        return self._labels if self._nodes.resource_version else None
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str] | None:
         """The labels of a namespace."""
-        found = self.namespaces.get(namespace)
+        found = self._namespaces.get(namespace)
         return found.labels if found else None
+
+    def _changed(self, old: NodeView | None, new: NodeView | None) -> None:
+        node = new or old
+        assert node is not None
+        self._labels.observed(node.name, new.labels if new else None)
 
 
 class Admission:
-    """The webhooks of one replica; `serving` runs them while its block does."""
+    """The webhooks of one replica: `serving` answers, `keep` looks after what the answers need."""
 
     def __init__(self, settings: Settings, client: KubeClient, clock: Clock, nodes: Store[NodeView]) -> None:
-        self._settings = settings
+        self._port = settings.webhook_port
         self._clock = clock
         self._context = server_context()
-        self._namespaces: Store[NamespaceView] = Store(parse_namespace)
-        self._reflector = Reflector(client, NAMESPACES, self._namespaces, clock=clock)
-        lookups = CacheLookups(nodes, self._namespaces)
-        self._server = AdmissionServer(Knowledge(settings.default_image, lookups), self._context)
-        self._own = None
-        if not settings.webhook_cert_dir:
-            place = Place(settings.namespace)
-            self._own = Certificates(client, ApiError, self._context, place, clock.now)
-        self._files = CertificateFiles(self._context, Path(settings.webhook_cert_dir or "."))
+        namespaces: Store[NamespaceView] = Store(parse_namespace)
+        self._reflector = Reflector(client, NAMESPACES, namespaces, clock=clock)
+        knowledge = Knowledge(settings.default_image, CacheLookups(nodes, namespaces))
+        self._server = AdmissionServer(knowledge, self._context)
+        place = Place(settings.namespace)
+        self._own = Certificates(client, ApiError, self._context, place, clock.now)
+        self._directory = settings.webhook_cert_dir
+        self._files = CertificateFiles(self._context, Path(self._directory))
         self._listening = False
 
     def unready(self) -> str:
         """Why the webhooks cannot answer yet, or nothing."""
-        if self._own is not None and not self._own.ready.is_set():
+        if not (self._files.loaded if self._directory else self._own.ready.is_set()):
             return "no certificate yet"
         return "" if self._listening else "not listening yet"
+
+    async def keep(self) -> None:
+        """Look after the certificate and the cache of namespaces, for ever."""
+        certificate = self._files.keep if self._directory else self._own.keep
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reflector.run())
+            group.create_task(certificate(self._clock.sleep))
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """Serve while the block runs. Raises OSError where the port cannot be had."""
-        keep = self._own.keep if self._own is not None else self._files.keep
-        tasks = [asyncio.create_task(self._reflector.run()), asyncio.create_task(keep(self._clock.sleep))]
         try:
-            await self._server.start("", self._settings.webhook_port)
+            await self._server.start("", self._port)
             self._listening = True
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await self._server.stop()

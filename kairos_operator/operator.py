@@ -136,6 +136,8 @@ async def _until_told(operator: Operator) -> int:
         loop.add_signal_handler(number, told.set)
     background = [asyncio.create_task(r.run()) for r in operator.reflectors]
     background.append(asyncio.create_task(operator.recorder.run()))
+    if operator.admission is not None:
+        background.append(asyncio.create_task(operator.admission.keep()))
     leading, asked = asyncio.create_task(operator.lead()), asyncio.create_task(told.wait())
     try:
         await asyncio.wait({leading, asked, *background}, return_when=asyncio.FIRST_COMPLETED)

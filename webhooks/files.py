@@ -27,6 +27,11 @@ class CertificateFiles:
         self._directory = directory
         self._seen = (b"", b"")
 
+    @property
+    def loaded(self) -> bool:
+        """Whether a certificate is in use."""
+        return self._seen != (b"", b"")
+
     async def keep(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Looks at the files for ever."""
         while True:
