@@ -47,6 +47,9 @@ _SENTINEL_VOLUME = {
     "name": "sentinel",
     "hostPath": {"path": SENTINEL_DIRECTORY, "type": "DirectoryOrCreate"},
 }
+# Root by name: an image's own user may be another (the operator's is), and then even a privileged container has no
+# capability in effect.
+_PRIVILEGED_ROOT = {"privileged": True, "runAsUser": 0, "runAsGroup": 0}
 _HOST_VOLUME = {"name": "host-root", "hostPath": {"path": "/", "type": "Directory"}}
 
 
@@ -86,6 +89,13 @@ def job(snapshot: Snapshot, node: str) -> Body:
     if spec.job_timeout_seconds is not None:
         body["spec"]["activeDeadlineSeconds"] = spec.job_timeout_seconds
     return body
+
+
+def job_pod(snapshot: Snapshot, node: str) -> Body:
+    """The pod that the Job controller would make of the Job on a node."""
+    template = job(snapshot, node)["spec"]["template"]
+    metadata = {**template["metadata"], "generateName": f"{child(snapshot.op, ChildKey(Role.JOB, node))}-"}
+    return {"apiVersion": PODS.api_version, "kind": PODS.kind, "metadata": metadata, "spec": template["spec"]}
 
 
 def check_pod(snapshot: Snapshot, node: str, role: Role, check: NodeCheck) -> Body:
@@ -131,7 +141,7 @@ def reboot_pod(snapshot: Snapshot, node: str) -> Body:
         "image": snapshot.images.operator,
         "command": ["python3", "-m", "kairos_operator.reboot"],
         "env": [{"name": key, "value": value} for key, value in environment.items()],
-        "securityContext": {"privileged": True},
+        "securityContext": _PRIVILEGED_ROOT,
         "volumeMounts": [_SENTINEL_MOUNT],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
@@ -202,6 +212,6 @@ def _sentinel_creator(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
         "name": "sentinel-creator",
         "image": snapshot.images.sentinel or command_image(snapshot),
         "command": sentinel_command(name),
-        "securityContext": {"privileged": True},
+        "securityContext": _PRIVILEGED_ROOT,
         "volumeMounts": [_SENTINEL_MOUNT],
     }

@@ -192,6 +192,7 @@ def test_with_a_reboot_the_command_comes_first_and_the_sentinel_only_after_its_s
     (creator,) = spec["containers"]
     assert (creator["name"], creator["image"]) == ("sentinel-creator", "sentinel:1")
     assert creator["command"] == sentinel_command(body["metadata"]["name"])
+    assert creator["securityContext"] == {"privileged": True, "runAsUser": 0, "runAsGroup": 0}
     assert creator["volumeMounts"] == [{"name": "sentinel", "mountPath": "/sentinel"}]
 
 

@@ -18,7 +18,7 @@ def test_the_reboot_pod() -> None:
     assert (spec["hostPID"], spec["restartPolicy"]) == (True, "OnFailure")
     (container,) = spec["containers"]
     assert container["image"] == "operator:1"
-    assert container["securityContext"] == {"privileged": True}
+    assert container["securityContext"] == {"privileged": True, "runAsUser": 0, "runAsGroup": 0}
     assert container["volumeMounts"] == [{"name": "sentinel", "mountPath": "/sentinel"}]
     assert spec["volumes"] == [
         {"name": "sentinel", "hostPath": {"path": "/usr/local/.kairos", "type": "DirectoryOrCreate"}}
