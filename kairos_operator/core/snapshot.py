@@ -63,6 +63,7 @@ class Snapshot:
     jobs: Mapping[str, JobView] = field(default_factory=dict)  # the operation's Jobs, by node
     pods: Mapping[ChildKey, PodView] = field(default_factory=dict)  # its check and reboot pods
     job_pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)  # the pods of its Jobs, by node
+    pod_refusals: Mapping[str, str] = field(default_factory=dict)  # why a Job's pod cannot be made, by node
     node_pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)  # all pods of draining nodes
     standings: Mapping[Mark, Standing] = field(default_factory=dict)  # of other operations' claims
     released: frozenset[str] = frozenset()  # nodes known, by a live read or our own write, to be free of us

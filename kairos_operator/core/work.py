@@ -14,8 +14,10 @@ from kairos_operator.api.status import RebootStatus, Step
 from kairos_operator.core.actions import Action, Create, Delete
 from kairos_operator.core.manifests import job, reboot_pod, reboot_rights
 from kairos_operator.core.site import Decision, Go, Site, Stay, completed, failed, seconds
+from kairos_operator.core.snapshot import Snapshot
 from kairos_operator.core.trouble import holding_up, job_failure, last_failure
 
+NO_POD_SECONDS = 5.0  # that a Job may have no pod before it is asked why, and between two such questions
 _COMPLETED = "completed"
 _FAILED = "failed"
 
@@ -41,7 +43,20 @@ def work(site: Site) -> Decision:
     broken = _broken(site)
     if broken is not None:
         return broken
-    return Stay(_progress(found, pods, site), _reboot_pod_anew(site), _patience(site), learned)
+    waits = [wait for wait in (_patience(site), None if pods else NO_POD_SECONDS) if wait is not None]
+    return Stay(_progress(found, pods, site), _reboot_pod_anew(site), min(waits, default=None), learned)
+
+
+def without_pods(snapshot: Snapshot) -> tuple[str, ...]:
+    """The nodes whose Job has had no pod for so long that something must be against it."""
+    return tuple(
+        name
+        for name, record in snapshot.op.status.nodes.items()
+        if record.step is Step.JOB
+        and (found := snapshot.jobs.get(name)) is not None
+        and not (found.complete or found.failed or found.deleting or snapshot.job_pods.get(name))
+        and Site(snapshot, name, record).elapsed >= NO_POD_SECONDS
+    )
 
 
 def reboot(site: Site) -> Decision:
@@ -194,4 +209,7 @@ def _progress(found: JobView, pods: tuple[PodView, ...], site: Site) -> str:
         last = last_failure(pods)
         again = f"Job {found.name} is running again after {found.attempts} failed tries"
         return f"{again}; the last: {last}" if last else again
-    return f"Job {found.name} is running" if pods else f"Job {found.name} has no pod yet"
+    if pods:
+        return f"Job {found.name} is running"
+    refusal = site.snapshot.pod_refusals.get(site.name, "")
+    return f"Job {found.name} has no pod yet" + (f": {refusal}" if refusal else "")

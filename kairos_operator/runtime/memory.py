@@ -25,6 +25,9 @@ class Memory:
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
+    pod_refusals: dict[str, tuple[float, str]] = field(
+        default_factory=dict
+    )  # when asked (monotonic), by node
     status_written: float = float("-inf")
 
     def refuse(self, subject: str, message: str, now: float, at_least: float = 0.0) -> None:

@@ -11,21 +11,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kairos_operator.api.cluster import JobView, NodeView, PodView, parse_pod
 from kairos_operator.api.names import LABEL_POSTFLIGHT, LABEL_PREFLIGHT, LABEL_REBOOT, Claim, Role
 from kairos_operator.api.objects import NodeOp, NodeOpUpgrade
 from kairos_operator.api.resources import JOBS, NODE_OPS, NODES, PODS, Resource
 from kairos_operator.api.status import Step
+from kairos_operator.core.manifests import job_pod
 from kairos_operator.core.snapshot import ChildKey, Images, Mark, Needs, Snapshot, Standing, child, needs
 from kairos_operator.core.upgrade import UpgradeSnapshot
+from kairos_operator.core.work import NO_POD_SECONDS, without_pods
 from kairos_operator.runtime.caches import OWNER, Caches
 from kairos_operator.runtime.client import Client
 from kairos_operator.runtime.clock import Clock
-from kairos_operator.runtime.errors import NotFound
+from kairos_operator.runtime.errors import Forbidden, Invalid, NotFound
 from kairos_operator.runtime.memory import Memory
 
+_ASKED_AT_ONCE = 4  # what is against one pod of an operation is against the others, too
 _ROLES = {LABEL_PREFLIGHT: Role.PREFLIGHT, LABEL_POSTFLIGHT: Role.POSTFLIGHT, LABEL_REBOOT: Role.REBOOT}
 
 
@@ -56,7 +59,7 @@ class Observer:
         drains, standings, released = await asyncio.gather(
             self._drains(found.drains), self._standings(found.standings), self._released(op, found, memory)
         )
-        return Snapshot(
+        snapshot = Snapshot(
             op=op,
             now=self.clock.now(),
             images=self.images,
@@ -71,6 +74,28 @@ class Observer:
             released=released,
             refusals=memory.messages(),
         )
+        return replace(snapshot, pod_refusals=await self._pod_refusals(snapshot, memory))
+
+    async def _pod_refusals(self, snapshot: Snapshot, memory: Memory) -> Mapping[str, str]:
+        """Why Jobs have no pods, of a few nodes at a time: the Job controller tells only an Event, so the API server
+        is asked whether it would take such a pod, without one being made.
+        """
+        nodes, found = without_pods(snapshot)[:_ASKED_AT_ONCE], {}
+        for node in nodes:
+            asked, answer = memory.pod_refusals.get(node, (float("-inf"), ""))
+            if self.clock.monotonic() - asked >= NO_POD_SECONDS:
+                answer = await self._pod_refusal(snapshot, node)
+                memory.pod_refusals[node] = (self.clock.monotonic(), answer)
+            found[node] = answer
+        return found
+
+    async def _pod_refusal(self, snapshot: Snapshot, node: str) -> str:
+        try:
+            body = job_pod(snapshot, node)
+            await self.client.create(PODS, body, snapshot.op.meta.namespace, dry_run=True)
+        except (Forbidden, Invalid) as refusal:
+            return refusal.message
+        return ""
 
     async def upgrade(self, upgrade: NodeOpUpgrade, memory: Memory) -> UpgradeSnapshot:
         """The facts about one NodeOpUpgrade; raises ApiError."""

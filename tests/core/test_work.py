@@ -12,6 +12,7 @@ from kairos_operator.api.objects import NodeOp, Owner
 from kairos_operator.api.status import NodeStatus, Outcome, RebootStatus, Step
 from kairos_operator.core.nodeop import plan
 from kairos_operator.core.snapshot import ChildKey, Snapshot
+from kairos_operator.core.work import without_pods
 from tests.core.world import (
     after,
     at,
@@ -213,6 +214,33 @@ def test_what_is_said_of_a_running_job(found: dict[str, Any], pods: Any, view: A
     assert _new(_op(), one, job_pods={"n1": pods}, view=view).message == says.format(one.name)
 
 
+def test_what_is_against_the_pod_of_a_job_is_said_until_there_is_one() -> None:
+    one, refusals = job(_op()), {"n1": "violates PodSecurity"}
+    says = _new(_op(), one, pod_refusals=refusals).message
+    assert says == f"Job {one.name} has no pod yet: violates PodSecurity"
+    assert "violates" not in (
+        _new(_op(), one, pod_refusals=refusals, job_pods={"n1": (pod(),)}).message or ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("since", "found", "pods", "asks"),
+    [
+        (-5, {}, (), True),
+        (-4, {}, (), False),
+        (-60, {}, (pod(),), False),
+        (-60, {"complete": True}, (), False),
+        (-60, {"failed": True}, (), False),
+    ],
+)
+def test_a_job_that_has_no_pod_for_long_is_asked_why(
+    since: int, found: dict[str, Any], pods: tuple[Any, ...], asks: bool
+) -> None:
+    of = _op({"step_started_at": at(since)})
+    facts = _facts(of, job(of, **found), job_pods={"n1": pods})
+    assert without_pods(facts) == (("n1",) if asks else ())
+
+
 def test_a_refused_create_is_said() -> None:
     of = _op()
     create = subjects(_facts(of))[0]
@@ -229,7 +257,8 @@ def test_a_node_that_is_away_for_too_long_fails(
 ) -> None:
     view = node(ready_since=at(since), **AWAY)
     of = _op()
-    facts = _facts(of, job(of) if there else None, view=view, seconds=seconds)
+    pods = {"n1": (pod(),)}
+    facts = _facts(of, job(of) if there else None, view=view, seconds=seconds, job_pods=pods)
     new = after(facts).nodes["n1"]
     assert (new.outcome is Outcome.FAILED) is lost
     if lost:
@@ -240,6 +269,6 @@ def test_a_node_that_is_away_for_too_long_fails(
 
 
 def test_a_ready_node_is_given_all_the_time() -> None:
-    facts = _facts(_op(), job(_op()), seconds=10**6)
+    facts = _facts(_op(), job(_op()), seconds=10**6, job_pods={"n1": (pod(),)})
     assert after(facts).nodes["n1"].step is Step.JOB
     assert plan(facts).recheck_after is None
