@@ -13,19 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from kairos_operator.api.names import ANNOTATION_CORDONED_BY
-from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES, Resource
+from kairos_operator.api.resources import EVENTS, NODE_OP_UPGRADES, NODE_OPS, NODES, Resource
 from tests.cluster.controlplane import Cluster
 from tests.cluster.rollouts import verdict
-from tests.cluster.rollouts.evidence import Evidence
+from tests.cluster.rollouts.evidence import Evidence, phase
 from tests.cluster.rollouts.place import Place
-from tests.cluster.rollouts.recorder import Obj
+from tests.cluster.rollouts.recorder import Obj, path_of
 from tests.cluster.rollouts.replica import Replica
 from tests.sandbox.fleet import NodeSpec
+from tests.sandbox.fleet.api import MERGE
 from tests.sandbox.fleet.view import NodeView
+from tests.waiting import eventually
 
 IMAGE = "quay.io/kairos/opensuse:leap-15.6-standard-amd64-generic-v3.4.2-k3sv1.30.11-k3s1"
 TARGET = "v3.4.2-k3sv1.30.11-k3s1"
 SPEED = 20.0
+FINAL = ("Completed", "Failed")
 
 
 class Arena(Place):
@@ -91,6 +94,18 @@ class Arena(Place):
         status = self.latest(resource, name).get("status") or {}
         return next((one for one in status.get("conditions") or () if one["type"] == kind), {})
 
+    async def event(self, reason: str, about: str = "") -> str:
+        """The note of an Event with that reason (on an object of that name), once it is there."""
+        found: list[str] = []
+
+        async def there() -> bool:
+            told = [one for one in await self.items(EVENTS) if one["reason"] == reason]
+            found[:] = [one["note"] for one in told if about in ("", one["regarding"]["name"])]
+            return bool(found)
+
+        await eventually(there)
+        return found[0]
+
     async def until(self, fact: Callable[[], object], what: str, seconds: float = 60.0) -> None:
         """Returns as soon as something seen makes `fact` true."""
         try:
@@ -111,7 +126,7 @@ class Arena(Place):
     ) -> dict[str, Any]:
         """Returns the status of a NodeOp once it is final, which must be in `phase`."""
         await self.until(
-            lambda: self.status(name, namespace).get("phase") in ("Completed", "Failed"),
+            lambda: self.status(name, namespace).get("phase") in FINAL,
             f"{name} is finished",
         )
         status = self.status(name, namespace)
@@ -123,7 +138,7 @@ class Arena(Place):
     ) -> dict[str, Any]:
         """Returns the status of a NodeOpUpgrade once it is final, which must be in `phase`."""
         await self.until(
-            lambda: self.upgrade_status(name, namespace).get("phase") in ("Completed", "Failed"),
+            lambda: self.upgrade_status(name, namespace).get("phase") in FINAL,
             f"{name} is finished",
         )
         status = self.upgrade_status(name, namespace)
@@ -172,6 +187,24 @@ class Arena(Place):
         self.rebooted[self.full(short)] += 1
         self.fleet.reboot(self.full(short))
 
+    def power_off(self, short: str) -> None:
+        """A node loses its power until the fleet's `power_on`."""
+        self.rebooted[self.full(short)] += 1
+        self.fleet.power_off(self.full(short))
+
+    async def remove_node(self, short: str) -> None:
+        """A node leaves for good."""
+        self.rebooted[self.full(short)] += 1
+        await self.fleet.remove_node(self.full(short))
+
+    async def register_anew(self, short: str) -> None:
+        """The Node object is deleted and made anew, with another UID; the machine is the same."""
+        name = self.full(short)
+        old = await self.read(NODES, name)
+        await self.delete(NODES, name)
+        await self.create(NODES, name, {"spec": {}}, labels=old["metadata"]["labels"])
+        await self.api.call("PATCH", NODES.path(None, name, "status"), {"status": old["status"]}, media=MERGE)
+
     def runs(self, short: str, container: str) -> bool:
         """Whether a container of that name is running on a node."""
         records = [
@@ -181,8 +214,14 @@ class Arena(Place):
         ]
         return bool(records) and records[-1].event == "start"
 
+    def _mirrored(self) -> bool:
+        upgrades = self.recorder.latest[NODE_OP_UPGRADES]
+        ops = [op for path, op in self.recorder.latest[NODE_OPS].items() if path in upgrades]
+        return all(phase(upgrades[path_of(op)]) in FINAL for op in ops if phase(op) in FINAL)
+
     async def conclude(self) -> None:
         """The end of a scenario that went as it should: everything goes away when told to, and the verdict."""
+        await self.until(self._mirrored, "the upgrades say what their NodeOps say")
         evidence = Evidence(self.recorder, self.fleet.journal, self.uncordoned, self.rebooted)
         found = verdict.faults(evidence)
         for resource in (NODE_OP_UPGRADES, NODE_OPS):

@@ -10,11 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kairos_operator.api.resources import NAMESPACES, NODE_OP_UPGRADES, NODE_OPS, NODES, PODS, Resource
+from kairos_operator.api.resources import (
+    NAMESPACES,
+    NODE_OP_UPGRADES,
+    NODE_OPS,
+    NODES,
+    PODS,
+    SERVICE_ACCOUNTS,
+    Resource,
+)
 from tests.cluster.controlplane import Cluster
 from tests.cluster.rollouts.recorder import Obj, Recorder
 from tests.sandbox.fleet import Fleet, FleetOptions, NodeSpec, from_kubeconfig
 from tests.sandbox.fleet.api import MERGE, Answer, Api
+from tests.waiting import eventually
 
 _NUMBERS = itertools.count(1)
 
@@ -28,7 +37,7 @@ class Place:
         self.namespaces = [self.tag]
         options = FleetOptions(speed=speed, plays_job_controller=False, mints_tokens=True)
         access = from_kubeconfig(cluster.kubeconfig)
-        self.fleet = Fleet(access, [self._own(spec) for spec in specs], directory / self.tag, options)
+        self.fleet = Fleet(access, [self.own(spec) for spec in specs], directory / self.tag, options)
         self.api = Api(access)
         self.recorder = Recorder(self.api, self._is_mine)
         self.fleet.journal.listener = lambda record: self.recorder.poke()
@@ -37,7 +46,8 @@ class Place:
         """The name of a node in the cluster."""
         return short if short.startswith(self.tag) else f"{self.tag}-{short}"
 
-    def _own(self, spec: NodeSpec) -> NodeSpec:
+    def own(self, spec: NodeSpec) -> NodeSpec:
+        """A node as one of the scenario's."""
         return replace(spec, name=self.full(spec.name), labels={**spec.labels, "arena": self.tag})
 
     def _is_mine(self, obj: Obj) -> bool:
@@ -93,6 +103,11 @@ class Place:
     async def _make_namespace(self, name: str, labels: dict[str, str]) -> None:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
         await self.api.call("POST", NAMESPACES.path(), body)
+
+        async def usable() -> bool:
+            return bool(await self.read(SERVICE_ACCOUNTS, "default", name))
+
+        await eventually(usable)
 
     async def open(self) -> None:
         """Makes the namespace, registers the nodes, begins to observe."""

@@ -28,11 +28,14 @@ END_SECONDS = 30.0
 class Replica:
     """A `kairos-operator run` against a cluster."""
 
-    def __init__(self, cluster: Cluster, directory: Path, name: str = "operator", *flags: str) -> None:
+    def __init__(
+        self, cluster: Cluster, directory: Path, name: str = "operator", *flags: str, **environ: str
+    ) -> None:
         self.name = name
         self.log_file = directory / f"{name}.log"
         self._kubeconfig = cluster.kubeconfig
         self._flags = flags
+        self._environ = environ
         self._child: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._read = 0
@@ -48,7 +51,7 @@ class Replica:
         command = [sys.executable, "-c", PROGRAM, "run", "--webhook-port=0"]
         command += [f"--kubeconfig={self._kubeconfig}", f"--health-probe-bind-address=127.0.0.1:{self._port}"]
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.log_file.parent), "OPERATOR_IMAGE": IMAGE}
-        environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+        environ |= {"PYTHONPATH": os.pathsep.join(sys.path), **self._environ}
         self._child = spawn([*command, *self._flags], self.log_file, env=environ)
         await eventually(self._is_ready)
 
