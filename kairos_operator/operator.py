@@ -29,6 +29,7 @@ from kairos_operator.runtime.errors import NotLeader
 from kairos_operator.runtime.events import EventRecorder
 from kairos_operator.runtime.kr8s_api import Kr8sApi
 from kairos_operator.runtime.kube_client import KubeClient
+from kairos_operator.runtime.lag import follow_lag
 from kairos_operator.runtime.leader import LeaderElector
 from kairos_operator.runtime.metrics import Metrics
 from kairos_operator.runtime.news import Key
@@ -64,7 +65,7 @@ class Operator:
         clock, metrics = SystemClock(), Metrics()
         elector = _elector(settings, api, clock, metrics)
         fence = elector.check if elector else None
-        client = KubeClient(api, fence=fence, on_call=metrics.count_call)
+        client = KubeClient(api, fence=fence, on_call=metrics.count_call, on_bytes=metrics.count_bytes)
         caches = Caches.empty()
         ended = {res: metrics.follow_store(res.plural, caches.size(res)) for res in caches.resources}
         reflectors = caches.reflectors(client, clock, lambda res, reason: ended[res](reason))
@@ -136,6 +137,7 @@ async def _until_told(operator: Operator) -> int:
         loop.add_signal_handler(number, told.set)
     background = [asyncio.create_task(r.run()) for r in operator.reflectors]
     background.append(asyncio.create_task(operator.recorder.run()))
+    background.append(asyncio.create_task(follow_lag(operator.metrics.count_lag)))
     if operator.admission is not None:
         background.append(asyncio.create_task(operator.admission.keep()))
     leading, asked = asyncio.create_task(operator.lead()), asyncio.create_task(told.wait())

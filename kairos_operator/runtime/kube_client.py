@@ -46,7 +46,8 @@ class KubeClient:
     """`Client` over HTTP.
 
     `fence` is called before each call that changes something and raises NotLeader to stop it. `on_call` is
-    told of every answer: verb, resource, HTTP status ("<error>": none) and seconds. `in_flight` bounds the
+    told of every answer: verb, resource, HTTP status ("<error>": none) and seconds; `on_bytes` of every body:
+    verb, resource, bytes sent and received, watches as they come. `in_flight` bounds the
     calls (not the watches) under way at once. `timeout` ends one call; `read_timeout` ends a watch in which
     nothing came for so long, not even a bookmark (both in seconds).
     """
@@ -57,12 +58,15 @@ class KubeClient:
         *,
         fence: Callable[[], None] | None = None,
         on_call: Callable[[str, str, str, float], None] | None = None,
+        on_bytes: Callable[[str, str, int, int], None] | None = None,
         in_flight: int = 16,
         timeout: float = 30.0,
         read_timeout: float = 120.0,
         rng: random.Random | None = None,
     ) -> None:
-        self._transport = Transport(api, fence=fence, on_call=on_call, in_flight=in_flight, timeout=timeout)
+        self._transport = Transport(
+            api, fence=fence, on_call=on_call, on_bytes=on_bytes, in_flight=in_flight, timeout=timeout
+        )
         self._read_timeout = read_timeout
         self._rng = rng or random.Random()
 
@@ -184,8 +188,9 @@ class KubeClient:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(seconds),
         }
+        verb = Verb("watch", res)
         stream = self._transport.stream(
-            Verb("watch", res),
+            verb,
             res.path(namespace),
             params=params,
             total=seconds + WATCH_MARGIN,
@@ -194,6 +199,7 @@ class KubeClient:
         tail = b""
         async with stream as chunks:
             async for chunk in chunks:
+                self._transport.count_received(verb, len(chunk))
                 *lines, tail = (tail + chunk).split(b"\n")
                 for line in lines:
                     if line.strip():

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 Outcome = Literal["success", "requeue_after", "requeue", "error"]
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
 # the reasons for which a watch ends that are worth telling apart; anything else counts as "other"
 WATCH_ENDS = frozenset({"closed", "Expired", "Gone", "Unreachable", "Forbidden", "TooManyRequests"})
 
@@ -43,6 +44,19 @@ class Metrics:
         )
         self._call_seconds = self._histogram(
             "rest_client_request_duration_seconds", "How long calls took.", "verb", "resource"
+        )
+        self._bytes = self._counter(
+            "kairos_operator_api_bytes",
+            "Bytes of bodies to and from the API server.",
+            "verb",
+            "resource",
+            "direction",
+        )
+        self._lag = Histogram(
+            "kairos_operator_event_loop_lag_seconds",
+            "How late the event loop was, looked at ten times a second.",
+            buckets=LAG_SECONDS,
+            registry=self.registry,
         )
         self._leader = self._gauge("leader_election_master_status", "1 while this replica leads.", "name")
         self._watch_ends = self._counter(
@@ -85,6 +99,17 @@ class Metrics:
         """What `KubeClient` is to have as `on_call`."""
         self._calls.labels(verb, resource, code).inc()
         self._call_seconds.labels(verb, resource).observe(seconds)
+
+    def count_bytes(self, verb: str, resource: str, sent: int, received: int) -> None:
+        """What `KubeClient` is to have as `on_bytes`."""
+        if sent:
+            self._bytes.labels(verb, resource, "sent").inc(sent)
+        if received:
+            self._bytes.labels(verb, resource, "received").inc(received)
+
+    def count_lag(self, seconds: float) -> None:
+        """What `follow_lag` is to tell."""
+        self._lag.observe(seconds)
 
     def count_reconcile(self, controller: str, seconds: float, outcome: Outcome, reason: str = "") -> None:
         """One look at an object; `reason` is the class of the error, if there was one."""

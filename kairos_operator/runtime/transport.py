@@ -59,10 +59,12 @@ class Transport:
         *,
         fence: Callable[[], None] | None = None,
         on_call: Callable[[str, str, str, float], None] | None = None,
+        on_bytes: Callable[[str, str, int, int], None] | None = None,
         in_flight: int = 16,
         timeout: float = 30.0,
     ) -> None:
         self._api = api
+        self._on_bytes = on_bytes or _uncounted
         self._fence = fence
         self._on_call = on_call
         self._slots = asyncio.Semaphore(in_flight)
@@ -109,6 +111,10 @@ class Transport:
                     raise from_status(response.status, await response.read(), response.headers)
                 yield response.content.iter_any()
 
+    def count_received(self, verb: Verb, size: int) -> None:
+        """A chunk of a stream was read."""
+        self._on_bytes(verb.name, verb.target, 0, size)
+
     async def _send(
         self,
         verb: Verb,
@@ -133,6 +139,7 @@ class Transport:
             async with exchange as response:
                 count(response.status)
                 answer = await response.read()
+        self._on_bytes(verb.name, verb.target, len(data or b""), len(answer))
         if response.status >= 300:
             raise from_status(response.status, answer, response.headers)
         return _parse(response.status, answer)
@@ -151,6 +158,10 @@ class Transport:
         finally:
             if self._on_call is not None:
                 self._on_call(verb.name, verb.target, code, time.monotonic() - started)
+
+
+def _uncounted(verb: str, resource: str, sent: int, received: int) -> None:
+    """Nobody wants to know the bytes."""
 
 
 @contextmanager

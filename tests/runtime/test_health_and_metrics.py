@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import aiohttp
+from prometheus_client import generate_latest
 
 from kairos_operator.runtime.health import metrics_app, probe_app, serving
+from kairos_operator.runtime.lag import follow_lag
 from kairos_operator.runtime.metrics import Metrics
+from tests.waiting import eventually
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
@@ -55,3 +61,23 @@ async def test_metrics_keep_the_names_that_dashboards_know_and_few_labels() -> N
         'controller_runtime_reconcile_errors_total{controller="nodeop",reason="Conflict"} 1.0',
     ):
         assert line in text.splitlines()
+
+
+async def test_a_loop_that_is_held_up_shows_by_how_much() -> None:
+    told: list[float] = []
+    task = asyncio.create_task(follow_lag(told.append, period=0.01))
+    await asyncio.sleep(0.005)
+    time.sleep(0.05)  # noqa: ASYNC251  # this is what must show
+    await eventually(lambda: bool(told))
+    task.cancel()
+    assert told[0] >= 0.03
+
+
+async def test_bytes_are_counted_by_what_they_were_for() -> None:
+    metrics = Metrics()
+    metrics.count_bytes("patch", "nodeops/status", 10, 0)
+    metrics.count_bytes("patch", "nodeops/status", 5, 7)
+    text = generate_latest(metrics.registry).decode()
+    labels = 'resource="nodeops/status",verb="patch"'
+    assert f'kairos_operator_api_bytes_total{{direction="sent",{labels}}} 15.0' in text
+    assert f'kairos_operator_api_bytes_total{{direction="received",{labels}}} 7.0' in text
