@@ -40,8 +40,8 @@ class Board:
         return self.counts.completed + self.counts.skipped + self.counts.failed
 
 
-def board(operation: Operation, now: datetime, *, each_node: bool = False) -> Board:
-    """The board of an operation; `each_node` gives every node a row, however many there are."""
+def board(operation: Operation, now: datetime, *, each_node: bool = False, room: int = MANY) -> Board:
+    """The board of an operation in about `room` rows; `each_node` gives every node one, however many there are."""
     status, records = operation.status, operation.status.nodes
     counts = status.summary or summary(records)
     phase = str(status.phase or Phase.PENDING)
@@ -53,7 +53,7 @@ def board(operation: Operation, now: datetime, *, each_node: bool = False) -> Bo
         lines=tuple(_lines(operation, now)),
         counts=counts,
         rest=None if operation.final or not records else _rest(operation, now),
-        grids=_grids(records, now, each_node=each_node),
+        grids=_grids(records, now, len(records) if each_node else min(room, MANY)),
     )
 
 
@@ -98,16 +98,15 @@ def _rest(operation: Operation, now: datetime) -> Estimate:
     return estimate(records, operation.spec.concurrency, now, held=held)
 
 
-def _grids(records: Mapping[str, NodeStatus], now: datetime, *, each_node: bool) -> tuple[Grid, ...]:
+def _grids(records: Mapping[str, NodeStatus], now: datetime, room: int) -> tuple[Grid, ...]:
     if not records:
         return ()
-    if each_node or len(records) <= MANY:
+    if len(records) <= room:
         return (_rows(records, now),)
-    open_ones = {name: one for name, one in records.items() if one.in_flight or one.outcome is Outcome.FAILED}
-    if len(open_ones) > MANY:
-        first = sorted(open_ones, key=lambda name: (_rank(open_ones[name]), name))[:MANY]
-        open_ones = {name: open_ones[name] for name in first}
-    return (_groups(records, now), _rows(open_ones, now)) if open_ones else (_groups(records, now),)
+    open_ones = [name for name, one in records.items() if one.in_flight or one.outcome is Outcome.FAILED]
+    shown = sorted(open_ones, key=lambda name: (_rank(records[name]), name))[:room]
+    groups = _groups(records, now)
+    return (groups, _rows({name: records[name] for name in shown}, now)) if shown else (groups,)
 
 
 def _rank(record: NodeStatus) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kairos_operator.api.status import NodeStatus, Outcome, Step
+from kairos_operator.core.site import seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def estimate(
     records: Mapping[str, NodeStatus], concurrency: int, now: datetime, *, held: str = ""
 ) -> Estimate:
     """The rest of an operation; `held` says why no further node is started, where that is so."""
-    took = [seconds for record in records.values() if (seconds := worked_seconds(record)) is not None]
+    took = [spent for record in records.values() if (spent := worked_seconds(record)) is not None]
     flying = [
         (now - record.started_at).total_seconds()
         for record in records.values()
@@ -68,8 +69,8 @@ def _grounds(finished: int, fast: float, slow: float, slots: int, waiting: int) 
     return text + ("; one node says little" if finished == 1 and waiting > 1 else "")
 
 
-def _about(seconds: float) -> str:
-    return f"{round(seconds)} s" if seconds < 100 else f"{round(seconds / 60)} min"
+def _about(duration: float) -> str:
+    return f"{round(duration)} s" if duration < 100 else seconds(round(duration / 60) * 60)
 
 
 def _rest(flying: list[float], waiting: int, slots: int, each: float) -> float:

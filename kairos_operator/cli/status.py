@@ -26,6 +26,8 @@ from kairos_operator.cli.operations import Operation, all_operations, find, late
 from kairos_operator.cli.screen import STYLES, Grid, Output, Screen, items, stacked
 
 LIST_HEADINGS = ("NAMESPACE", "OPERATION", "PHASE", "DONE", "IN FLIGHT", "FAILED", "FOR", "MESSAGE")
+FRAME_ROWS = 12  # of a terminal, for what stands above the nodes' rows
+FEWEST_ROWS = 5
 
 
 def now() -> datetime:
@@ -96,7 +98,8 @@ async def _drawn(
     with Live(console=screen.console, auto_refresh=False, vertical_overflow="ellipsis") as live:
         async for _ in watched.changes(deadline, ticking=True):
             current = _still(watched.values(), operation)
-            picture = pictured(board(current, now(), each_node=each_node))
+            room = max(FEWEST_ROWS, screen.console.height - FRAME_ROWS)
+            picture = pictured(board(current, now(), each_node=each_node, room=room))
             live.update(_with_complaint(picture, watched), refresh=True)
             if current.final:
                 return current.exit_code

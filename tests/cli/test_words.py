@@ -84,6 +84,11 @@ def test_what_is_no_selector_is_a_usage_error(text: str) -> None:
             1,
             "8 min to 12 min left (from 2 nodes that took 4 min to 6 min, 1 at a time)",
         ),
+        (
+            {"a": done(3600), **{f"w-{number}": waiting() for number in range(5)}},
+            2,
+            "about 3 h left (from 1 node that took 1 h, 2 at a time; one node says little)",
+        ),
         ({"a": done(300), "b": flying("Job", 120)}, 1, "about 3 min left (from 1 node that took 5 min)"),
         (
             {"a": done(300), "b": flying("Job", 120), "c": waiting(), "d": waiting()},
