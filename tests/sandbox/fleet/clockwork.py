@@ -61,6 +61,8 @@ class Clockwork:
             await asyncio.sleep(0)
             return
         try:
-            await asyncio.wait_for(self._woken.wait(), left)
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the event.
+            async with asyncio.timeout(left):
+                await self._woken.wait()
         except TimeoutError:
             return
