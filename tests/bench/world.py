@@ -1,0 +1,128 @@
+"""The cluster of a run as a program of its own: nodes that play their part, and the API server unless it is a real one.
+
+What happens is written to a journal, one JSON object a line, with the times at which it happened in the simulated
+world. The program runs until SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from kairos_operator.api.resources import PODS
+from tests.bench.scenario import Scenario
+from tests.sandbox.apiserver import ApiServer
+from tests.sandbox.fleet import Fleet, FleetOptions, from_kubeconfig
+from tests.sandbox.fleet.api import MERGE, Api
+from tests.sandbox.fleet.journal import Record
+from tests.sandbox.store import Store, random_suffix, random_uid, wall_clock
+
+READY = "ready"
+JOURNAL = "journal.jsonl"
+_AT_ONCE = 64
+
+
+async def play(scenario: Scenario, directory: Path, kubeconfig: Path) -> None:
+    """Serve and play until told to end; the file `ready` says when everything is there."""
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    async with AsyncExitStack() as stack:
+        if not scenario.real:
+            await _serve(directory, kubeconfig, stack)
+        access = from_kubeconfig(kubeconfig)
+        options = FleetOptions(
+            speed=scenario.speed, plays_job_controller=not scenario.real, runs_programs=False
+        )
+        (directory / "fleet").mkdir()
+        fleet = Fleet(access, scenario.specs(), directory / "fleet", options)
+        journal = stack.enter_context((directory / JOURNAL).open("w"))
+        fleet.journal.listener = lambda record: _write(journal, record)
+        await stack.enter_async_context(fleet)
+        api = Api(access)
+        await api.open()
+        stack.push_async_callback(api.close)
+        await _other_pods(api, scenario)
+        (directory / READY).touch()
+        await told.wait()
+
+
+async def _serve(directory: Path, kubeconfig: Path, stack: AsyncExitStack) -> None:
+    store = Store(clock=wall_clock, uids=random_uid, suffixes=random_suffix, track_field_managers=True)
+    server = ApiServer(store, directory=directory)
+    stack.push_async_callback(server.stop)
+    await server.start()
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_text(yaml.safe_dump(server.kubeconfig()))
+
+
+async def _other_pods(api: Api, scenario: Scenario) -> None:
+    """Pods that an upgrade has nothing to do with, but that lie in the same cluster, and in each drain's list."""
+    names = [spec.name for spec in scenario.specs()]
+    for first in range(0, scenario.other_pods, _AT_ONCE):
+        numbers = range(first, min(first + _AT_ONCE, scenario.other_pods))
+        await asyncio.gather(*(_other_pod(api, number, names[number % len(names)]) for number in numbers))
+
+
+async def _other_pod(api: Api, number: int, node: str) -> None:
+    name = f"other-{number:06}"
+    await api.call("POST", PODS.path("default"), _pod(name, node))
+    done = {"status": {"phase": "Succeeded"}}
+    await api.call("PATCH", PODS.path("default", name, "status"), done, media=MERGE)
+
+
+def _pod(name: str, node: str) -> dict[str, Any]:
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "name": "other",
+        "uid": "5f0d4d8e-8a8c-4a51-9a07-0f0d1c0a8d11",
+        "controller": True,
+    }
+    environment = [{"name": f"SETTING_{number}", "value": "x" * 40} for number in range(20)]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "labels": {"app.kubernetes.io/name": "other", "app.kubernetes.io/instance": name},
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "nodeName": node,
+            "containers": [{"name": "main", "image": "registry.example.com/other:1.2.3", "env": environment}],
+        },
+    }
+
+
+def _write(journal: TextIO, record: Record) -> None:
+    line = {
+        "time": record.time.timestamp(),
+        "node": record.node,
+        "event": record.event,
+        "pod": record.pod,
+        "container": record.container,
+        "program": record.program,
+        "detail": record.detail,
+    }
+    journal.write(json.dumps(line) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The cluster of one benchmark run.")
+    parser.add_argument("--scenario", type=Scenario.from_json, required=True)
+    parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="written, or read for a real cluster")
+    args = parser.parse_args()
+    asyncio.run(play(args.scenario, args.directory, args.kubeconfig))
+
+
+if __name__ == "__main__":
+    main()
