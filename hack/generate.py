@@ -1,4 +1,6 @@
-"""Writes what is generated from the models: the CRDs. With --check, fails where the files differ instead.
+"""Writes what is generated from the models: the CRDs and docs/reference.md.
+
+With --check, it fails where the files differ instead.
 
 `python hack/generate.py [--check]`, from anywhere; `task generate` and `task verify` call it.
 """
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from reference import reference
 
 from kairos_operator.api.crd import MODELS, custom_resource_definition
 
@@ -44,7 +47,11 @@ def generated() -> dict[Path, str]:
         "kind": "Kustomization",
         "resources": [path.name for path in files],
     }
-    return {**files, ROOT / "crds" / "kustomization.yaml": as_yaml(kustomization)}
+    return {
+        **files,
+        ROOT / "crds" / "kustomization.yaml": as_yaml(kustomization),
+        ROOT / "docs" / "reference.md": reference(),
+    }
 
 
 def differences() -> str:
