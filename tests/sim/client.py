@@ -90,7 +90,7 @@ class SimClient:
             _admit(store, res, body, namespace)
             return store.create(res, dict(body), namespace, dry_run=dry_run)
 
-        made: Object = await self._call("create", res, body["metadata"]["name"], namespace, make, writes=True)
+        made: Object = await self._call("create", res, _name_of(body), namespace, make, writes=not dry_run)
         return made
 
     async def patch(
@@ -311,3 +311,8 @@ def _admit(store: Store, res: Resource, body: Body, namespace: str | None) -> No
         name = body["metadata"]["name"]
         text = f'pods "{name}" is forbidden: error looking up service account {namespace}/{account}'
         raise StatusError(403, "Forbidden", text) from missing
+
+
+def _name_of(body: Body) -> str:
+    metadata = body.get("metadata") or {}
+    return str(metadata.get("name") or metadata.get("generateName") or "")

@@ -13,8 +13,8 @@ from tests.sim.truth import Broken, owner_uid
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
-SETTLING = 60.0  # seconds in which the last children may still go
-QUIET = 400.0  # seconds in which nothing more may be written
+SETTLING = 45.0  # seconds in which the last children may still go
+QUIET = 120.0  # seconds in which nothing more may be written
 
 
 class Finale:
@@ -27,6 +27,7 @@ class Finale:
         self._stale = True
         self._known: list[Object] = []
         self._cluster.listeners.append(self._heard)
+        self._last = max((one.at for one in simulation.scenario.incidents), default=0.0)
         self.created_by = max(op.at for op in simulation.scenario.operations) + 1.0
 
     def patience(self) -> float:
@@ -45,9 +46,11 @@ class Finale:
     def over(self) -> bool:
         """Whether every operation is final or gone, and every replica runs."""
         simulation = self._simulation
-        if simulation.timeline.now < max(self.created_by, simulation.outage_until):
+        if simulation.timeline.now < max(self.created_by, self._last, simulation.outage_until):
             return False
-        return not self._unfinished() and all(not r.loop.dead for r in simulation.replicas.values())
+        return not self._unfinished() and all(
+            not (r.loop.dead or r.loop.frozen) for r in simulation.replicas.values()
+        )
 
     def unfinished(self) -> str:
         """What is not over, in words."""

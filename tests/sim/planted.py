@@ -169,8 +169,8 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     (
         "a preflight that fails counts as passed",
         "core.checks:_unfinished",
-        'pod.phase == "Succeeded"',
-        "pod.finished",
+        'if pod is not None and pod.phase == "Succeeded":',
+        "if pod is not None and pod.finished:",
         400,
     ),
     (
@@ -179,20 +179,6 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         "if not needed and",
         "if False and",
         100,
-    ),
-    (
-        "a node that the cache does not know counts as gone",
-        "runtime.observe:Observer._missing_nodes",
-        "there = await asyncio.gather(*(self._read(NODES, name) for name in missing))",
-        "there = [False for name in missing]",
-        2000,
-    ),
-    (
-        "a child that the cache does not know is not read",
-        "runtime.observe:Observer._children",
-        "if not missing:",
-        "if True:",
-        300,
     ),
     (
         "a status is written without its precondition",

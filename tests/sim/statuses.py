@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from kairos_operator.api.base import moment
 from kairos_operator.api.names import ANNOTATION_PAUSED, CONTROL_PLANE_LABELS
 from kairos_operator.api.resources import NODES
 from tests.sim.cluster import Change, Object
@@ -15,6 +16,8 @@ from tests.sim.truth import Broken
 
 LEEWAY = 8.0  # a step begins in the operator's mind before it is stored, and times are whole seconds
 ORDER = ("Waiting", "Preflight", "Claim", "Drain", "Job", "Reboot", "Postflight", "Release", "Done")
+OLDEST_ANSWER = 45.0  # seconds that a fact may be old when what follows from it is stored
+AWAY = 180.0  # seconds after which a preflight gives a node up that is not Ready
 _PHASES = {"Waiting": ("Pending",), "Preflight": ("Preflight",), "Done": ("Completed", "Failed")}
 _TIMED = (
     (re.compile("Drain failed: not done after"), "Drain", ("drainOptions", "timeoutSeconds"), 300),
@@ -129,13 +132,23 @@ def _check_verdict(operation: Operation, node: str, record: Mapping[str, Any], l
         if place in truth.succeeded:
             raise Broken(f"{where} is skipped, and its command ran")
     elif outcome == "Failed":
-        _check_failure(operation, node, message, ledger)
+        _check_failure(operation, node, message, record.get("nodeUID"), ledger)
 
 
-def _check_failure(operation: Operation, node: str, message: str, ledger: Ledger) -> None:
+def _stands(ledger: Ledger, node: str) -> bool:
+    """Whether the Node has been there for longer than any answer about it could have been on its way."""
+    found = ledger.cluster.find(NODES, node)
+    made = moment(found["metadata"]["creationTimestamp"]) if found is not None else None
+    return made is not None and (ledger.cluster.clock() - made).total_seconds() > OLDEST_ANSWER
+
+
+def _check_failure(operation: Operation, node: str, message: str, uid: str | None, ledger: Ledger) -> None:
     where = f"{node} of {operation.name}"
     if not message:
         raise Broken(f"{where} failed without a message")
+    found = ledger.cluster.find(NODES, node)
+    if "node was deleted" in message and found is not None and found["metadata"]["uid"] == uid:
+        raise Broken(f"{where} failed because of a deletion that never was")
     excuses = [*ledger.truth.excuses.get(node, ()), *ledger.truth.excuses.get("*", ())]
     for pattern, step, path, default in _TIMED:
         if pattern.match(message):
@@ -143,6 +156,8 @@ def _check_failure(operation: Operation, node: str, message: str, ledger: Ledger
             for key in path:
                 limit = (limit or {}).get(key)
             limit = float(limit or default) + (60 if "flight" in step else 0)
+            if step == "Preflight" and any(why.startswith(("down", "cut off")) for why in excuses):
+                limit = min(limit, AWAY)
             took = ledger.cluster.now - operation.step_began.get(f"{node} {step}", 0.0)
             if took < limit - LEEWAY and "the clock jumped" not in excuses:
                 raise Broken(f"{where} failed after {took:.0f} s of {limit:.0f}: {message}")

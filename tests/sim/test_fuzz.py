@@ -29,7 +29,7 @@ from tests.sim.golden import GOLDEN
 from tests.sim.simulation import Simulation
 
 NOW = datetime(2026, 1, 1, 1, tzinfo=UTC)
-SOME = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 Object = dict[str, Any]
 
 

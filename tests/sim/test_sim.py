@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 KEPT = [
     int(line.split()[0]) for line in (HERE / "kept_seeds.txt").read_text().splitlines() if line[:1].isdigit()
 ]
-FRESH_SECONDS = 40.0
+FRESH_SECONDS = 30.0
 QUICK = [mutant for mutant in MUTANTS if mutant.within <= 100]
 _STORY = "from tests.sim.scenario import scenario; from tests.sim.simulation import Simulation; "
 _STORY += "o = Simulation(scenario({seed}), detailed=True).run(); print(o.journal.text(), o.broken, o.seconds, o.calls)"

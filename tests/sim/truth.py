@@ -29,6 +29,7 @@ class Truth:
     job_names: dict[str, str] = field(default_factory=dict)  # their names to UIDs, the latest
     attempts: Counter[str] = field(default_factory=Counter)  # starts of the command, by Job UID
     succeeded: set[Place] = field(default_factory=set)
+    succeeded_in: dict[Place, str] = field(default_factory=dict)  # the Job in which it did
     checks: set[tuple[str, str, str]] = field(default_factory=set)  # operation, node, role[-skipped]
     deleted_jobs: set[str] = field(default_factory=set)  # by people
     reboots: Counter[Place] = field(default_factory=Counter)
@@ -57,9 +58,11 @@ class Truth:
 
     def command_succeeded(self, pod: Object, node: str) -> None:
         """The command ended well."""
-        place = self.jobs[owner_uid(pod)]
-        if place in self.succeeded:
-            raise Broken(f"the command succeeded on {node} twice")
+        job = owner_uid(pod)
+        place = self.jobs[job]
+        # A Job tries again where power was lost between the command's end and its record; another Job never may.
+        if self.succeeded_in.setdefault(place, job) != job:
+            raise Broken(f"the command succeeded on {node} in two Jobs of one operation")
         self.succeeded.add(place)
 
     def checked(self, pod: Object, role: str, *, skipped: bool) -> None:
