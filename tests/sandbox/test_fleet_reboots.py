@@ -7,7 +7,7 @@ import pytest
 from tests.sandbox.fleet import Outcome, Reboot, Rule, real_programs
 from tests.sandbox.fleet.steps import Exit
 from tests.sandbox.fleet_bench import Bench
-from tests.sandbox.test_fleet_pods import node, spec
+from tests.sandbox.test_fleet_pods import HANGS, node, spec
 
 
 @pytest.mark.parametrize(
