@@ -81,9 +81,7 @@ def _lines(operation: Operation, now: datetime) -> Iterable[str]:
         yield status.message
     elif not operation.final:
         yield "The operator has not started it yet; `kubectl kairos why` looks for the reason"
-    for condition in status.conditions or ():
-        if condition.type == ConditionType.DRAIN_BLOCKED and condition.status == "True":
-            yield f"Drain blocked: {condition.message}"
+    yield from _blocked(operation)
     if status.started_at:
         end = status.completed_at if operation.final and status.completed_at else now
         word = "Took" if operation.final else "Running for"
@@ -92,10 +90,26 @@ def _lines(operation: Operation, now: datetime) -> Iterable[str]:
 
 def _rest(operation: Operation, now: datetime) -> Estimate:
     records = operation.status.nodes
-    held = "paused, no further node is started" if operation.meta.paused else ""
-    if operation.spec.stop_on_failure and any(one.outcome is Outcome.FAILED for one in records.values()):
-        held = "a node failed, and with stopOnFailure no further node is started"
-    return estimate(records, operation.spec.concurrency, now, held=held)
+    return estimate(records, operation.spec.concurrency, now, held=_held(operation, records))
+
+
+def _held(operation: Operation, records: Mapping[str, NodeStatus]) -> str:
+    """Why nobody can know how long the rest takes, or nothing."""
+    if any(_blocked(operation)):
+        return "a drain is blocked, and goes on when it is allowed to"
+    if not any(one.step is Step.WAITING for one in records.values()):
+        return ""
+    if operation.meta.paused:
+        return "paused, no further node is started"
+    failed = any(one.outcome is Outcome.FAILED for one in records.values())
+    stops = operation.spec.stop_on_failure and failed
+    return "a node failed, and with stopOnFailure no further node is started" if stops else ""
+
+
+def _blocked(operation: Operation) -> Iterable[str]:
+    for condition in operation.status.conditions or ():
+        if condition.type == ConditionType.DRAIN_BLOCKED and condition.status == "True":
+            yield f"Drain blocked: {condition.message}"
 
 
 def _grids(records: Mapping[str, NodeStatus], now: datetime, room: int) -> tuple[Grid, ...]:

@@ -24,6 +24,7 @@ class Budget:
     allowed: int
     healthy: int
     desired: int
+    counted: bool = True  # whether the budget's controller has said anything of this spec
 
     @property
     def path(self) -> str:
@@ -47,6 +48,7 @@ def parse_budget(obj: Mapping[str, Any]) -> Budget:
         status.get("disruptionsAllowed") or 0,
         status.get("currentHealthy") or 0,
         status.get("desiredHealthy") or 0,
+        (status.get("observedGeneration") or 0) >= (obj["metadata"].get("generation") or 1),
     )
 
 
@@ -65,10 +67,8 @@ class Standoff:
             names = " and ".join(budget.path for budget in self.budgets)
             return f"budgets {names} cover the same pods ({pods} on {nodes}), which can never be evicted"
         budget = self.budgets[0]
-        return (
-            f"budget {budget.path} allows no eviction now ({budget.healthy} healthy, {budget.desired} needed):"
-            f" {pods} on {nodes}"
-        )
+        state = f"{budget.healthy} healthy, {budget.desired} needed" if budget.counted else "not counted yet"
+        return f"budget {budget.path} allows no eviction now ({state}): {pods} on {nodes}"
 
 
 def standoffs(pods: Sequence[PodView], budgets: Sequence[Budget]) -> list[Standoff]:
@@ -78,7 +78,7 @@ def standoffs(pods: Sequence[PodView], budgets: Sequence[Budget]) -> list[Stando
         if pod.phase == "Pending" or pod.finished:
             continue
         over = tuple(budget for budget in budgets if budget.covers(pod))
-        if len(over) > 1 or (over and over[0].allowed <= 0):
+        if len(over) > 1 or (over and not (over[0].counted and over[0].allowed > 0)):
             key = tuple(budget.path for budget in over)
             found.setdefault(key, (over, []))[1].append(pod)
     return [Standoff(over, tuple(covered)) for _, (over, covered) in sorted(found.items())]

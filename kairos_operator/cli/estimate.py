@@ -37,7 +37,7 @@ def worked_seconds(record: NodeStatus) -> float | None:
 def estimate(
     records: Mapping[str, NodeStatus], concurrency: int, now: datetime, *, held: str = ""
 ) -> Estimate:
-    """The rest of an operation; `held` says why no further node is started, where that is so."""
+    """The rest of an operation; `held` says why nobody can know, where that is so."""
     took = [spent for record in records.values() if (spent := worked_seconds(record)) is not None]
     flying = [
         (now - record.started_at).total_seconds()
@@ -45,7 +45,7 @@ def estimate(
         if record.in_flight and record.started_at is not None
     ]
     waiting = sum(record.step is Step.WAITING for record in records.values())
-    if held and waiting:
+    if held:
         return Estimate(None, None, held)
     if not took:
         return Estimate(None, None, "no node has finished its work yet")

@@ -139,7 +139,8 @@ def _drains(node_op: NodeOp, ground: Ground, working: Sequence[Turn], now: datet
         yield Remark(Gravity.STOPS, standoff.sentence, remedy)
     yield from _left_alone(node_op, found)
     if found.evicted:
-        yield Remark(Gravity.NOTE, f"{len(found.evicted)} pods would be evicted, as they are now")
+        pods = "pod" if len(found.evicted) == 1 else "pods"
+        yield Remark(Gravity.NOTE, f"{len(found.evicted)} {pods} would be evicted, as things are now")
 
 
 def _left_alone(node_op: NodeOp, found: Drained) -> Iterator[Remark]:

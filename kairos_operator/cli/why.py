@@ -46,9 +46,9 @@ def _failure(operation: Operation) -> Finding:
     if not bad:
         return Finding("Failed", f"It failed: {status.message or 'no reason was given'}", code=Exit.FAILED)
     first = min(bad, key=lambda node: (_ended_at(bad[node]), node))
-    others = f", and {len(bad) - 1} more nodes failed" if len(bad) > 1 else ""
+    others = f", and on {_nodes(len(bad) - 1)} more" if len(bad) > 1 else ""
     untouched = sum(one.step is Step.WAITING for one in status.nodes.values())
-    stopped = f"; with stopOnFailure, {untouched} nodes were not started" if untouched else ""
+    stopped = f"; because of stopOnFailure, {_nodes(untouched)} not started" if untouched else ""
     return Finding(
         "NodeFailed",
         f"It failed on {first}: {bad[first].message or 'no reason was given'}{others}{stopped}",
@@ -56,6 +56,10 @@ def _failure(operation: Operation) -> Finding:
         first,
         Exit.FAILED,
     )
+
+
+def _nodes(number: int) -> str:
+    return "1 node" if number == 1 else f"{number} nodes"
 
 
 def _ended_at(record: NodeStatus) -> float:
@@ -96,7 +100,7 @@ def _paused(facts: Facts) -> Iterator[Finding]:
     )
     if held is not None:
         kind, meta = held.resource.kind.lower(), held.meta
-        flying = f"; {len(facts.flying)} nodes in flight go on" if facts.flying else ""
+        flying = f"; what is in flight goes on ({_nodes(len(facts.flying))})" if facts.flying else ""
         yield Finding(
             "Paused",
             f"{held.label} is paused, so no further node is started{flying}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,6 +97,8 @@ DRAIN_ALL = {"cordon": True, "drainOptions": {"enabled": True, "ignoreDaemonSets
 CASES: list[tuple[Gravity, str, Operation, Ground]] = [
     (Gravity.STOPS, "budget shop/web allows no eviction now (2 healthy, 2 needed): shop/web-1, shop/web-2 on w-1",
      upgrade(), ground(pods=ON_W1, budgets=(budget(0),))),
+    (Gravity.STOPS, "budget shop/web allows no eviction now (not counted yet)",
+     upgrade(), ground(pods=ON_W1, budgets=(replace(budget(1), counted=False),))),
     (Gravity.STOPS, "budgets shop/web and shop/web2 cover the same pods",
      upgrade(), ground(pods=ON_W1, budgets=(budget(1), budget(1, "web2")))),
     (Gravity.STOPS, "shop/agent on w-1 stops the drain", node_op(**DRAIN_ALL), ground(pods=(AGENT,))),

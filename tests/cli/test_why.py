@@ -55,7 +55,7 @@ CASES: list[tuple[str, Facts, str]] = [
     (
         "NodeFailed",
         facts(FAILED, "Failed", stopOnFailure=True),
-        "a: Job failed: disk full; with stopOnFailure, 1 nodes",
+        "a: Job failed: disk full; because of stopOnFailure, 1 node not",
     ),
     (
         "Failed",

@@ -42,7 +42,7 @@ async def test_an_upgrade_that_fails_is_understood_and_retried(fleet: Site) -> N
     why = await fleet.call("why", "u")
     assert why.exit_code == Exit.FAILED
     assert "It failed on w-1" in why.stdout
-    assert "1 nodes were not started" in why.stdout
+    assert "because of stopOnFailure, 1 node not started" in why.stdout
     again = await fleet.call("retry", "u", "--watch", "--timeout", "2m")
     assert again.exit_code == 0, again.output
     history = json.loads((await fleet.call("history", "-o", "json")).stdout)

@@ -172,6 +172,7 @@ def test_a_blocked_drain_shows() -> None:
     conditions = [{**blocked, "lastTransitionTime": ago(3)}]
     lines = printed(board(operation({"w-1": flying("Drain")}, status={"conditions": conditions}), NOW))
     assert "Drain blocked: shop/web on w-1" in lines
+    assert "no estimate: a drain is blocked, and goes on when it is allowed to" in lines
 
 
 def test_an_operation_that_nobody_has_started_says_whom_to_ask() -> None:
