@@ -23,9 +23,10 @@ from kairos_operator.api.names import (
 from kairos_operator.api.nodeop import DrainOptions, NodeCheck, NodeOpSpec
 from kairos_operator.api.objects import NodeOp, NodeOpUpgrade, owner_reference
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
-from kairos_operator.api.status import NodeOpUpgradeStatus, Phase
+from kairos_operator.api.status import NodeOpUpgradeStatus, NodeStatus, Outcome, Phase, Step
 from kairos_operator.core import status as statuses
 from kairos_operator.core.actions import Action, Create, Note, PauseNodeOp, Plan
+from kairos_operator.core.phases import phase_of
 from kairos_operator.core.scripts import postflight_command, preflight_command, upgrade_command
 
 # The checks run in the upgrade's image: gigabytes, whose pull counts, and nothing is disrupted while it goes on.
@@ -51,7 +52,7 @@ def plan(snapshot: UpgradeSnapshot) -> Plan[NodeOpUpgradeStatus]:
     path = f"{upgrade.meta.namespace}/{upgrade.meta.name}"
     made = upgrade.status.node_op_uid
     if made and (node_op is None or node_op.meta.uid != made):
-        return _failed(snapshot, "NodeOpDeleted", f"NodeOp {path} was deleted before the upgrade was done")
+        return _abandoned(snapshot, f"NodeOp {path} was deleted before the upgrade was done")
     if node_op is None:
         return _create(snapshot)
     if node_op.meta.owner is None or node_op.meta.owner.uid != upgrade.meta.uid:
@@ -137,9 +138,30 @@ def _mirror(snapshot: UpgradeSnapshot, node_op: NodeOp) -> Plan[NodeOpUpgradeSta
     return _settled(snapshot, changes, chains=chains, blocked=blocked)
 
 
-def _failed(snapshot: UpgradeSnapshot, reason: str, message: str) -> Plan[NodeOpUpgradeStatus]:
+def _abandoned(snapshot: UpgradeSnapshot, message: str) -> Plan[NodeOpUpgradeStatus]:
+    """The upgrade whose NodeOp is gone. Nobody waits for the nodes in flight any more, so they have failed."""
+    stored = snapshot.upgrade.status.nodes
+    nodes = {
+        name: _left(record, snapshot.now) if record.in_flight else record for name, record in stored.items()
+    }
+    changes = {"node_statuses": nodes, "summary": statuses.summary(nodes)} if nodes else {}
+    return _failed(snapshot, "NodeOpDeleted", message, changes)
+
+
+def _left(record: NodeStatus, now: datetime) -> NodeStatus:
+    outcome = record.outcome or Outcome.FAILED
+    changes: dict[str, Any] = {"step": Step.DONE, "outcome": outcome, "phase": phase_of(Step.DONE, outcome)}
+    if record.outcome is None:
+        changes["message"] = f"The NodeOp was deleted during the {record.step} step"
+    return record.model_copy(update={**changes, "step_started_at": now, "last_updated": now})
+
+
+def _failed(
+    snapshot: UpgradeSnapshot, reason: str, message: str, changes: Mapping[str, Any] | None = None
+) -> Plan[NodeOpUpgradeStatus]:
     note = Note(reason, message, type="Warning")
-    return _settled(snapshot, {"phase": Phase.FAILED, "message": message}, notes=(note,))
+    told = {**(changes or {}), "phase": Phase.FAILED, "message": message}
+    return _settled(snapshot, told, notes=(note,))
 
 
 def _settled(

@@ -9,7 +9,7 @@ import pytest
 
 from kairos_operator.api.names import ANNOTATION_PAUSED, ANNOTATION_PAUSED_BY
 from kairos_operator.api.objects import NodeOp, NodeOpUpgrade, Owner
-from kairos_operator.api.status import NodeOpUpgradeStatus, Outcome, Phase, Step
+from kairos_operator.api.status import NodeOpUpgradeStatus, NodePhase, Outcome, Phase, Step
 from kairos_operator.core.actions import Create, PauseNodeOp, Plan
 from kairos_operator.core.upgrade import UpgradeSnapshot, node_op_body, plan
 from tests.core.cluster import Check
@@ -61,6 +61,21 @@ def test_a_foreign_node_op_is_never_adopted(owner: Owner | None, known: NodeOpUp
         made.status.message or ""
     )
     assert made.status.node_statuses is None
+
+
+def test_nodes_in_flight_have_failed_when_the_node_op_is_deleted() -> None:
+    nodes = {"a": record(Step.DONE, Outcome.COMPLETED), "b": record(Step.REBOOT), "c": record(Step.WAITING)}
+    nodes["d"] = record(Step.RELEASE, Outcome.COMPLETED)
+    made = _plan(upgrade(status=STARTED.model_copy(update={"node_statuses": nodes})), None)
+    assert made.status is not None
+    assert made.status.nodes["a"] == nodes["a"]
+    assert made.status.nodes["c"] == nodes["c"]
+    left = made.status.nodes["b"]
+    assert (left.phase, left.outcome, left.step) == (NodePhase.FAILED, Outcome.FAILED, Step.DONE)
+    assert left.message == "The NodeOp was deleted during the Reboot step"
+    assert (made.status.nodes["d"].phase, made.status.nodes["d"].step) == (NodePhase.COMPLETED, Step.DONE)
+    assert made.status.summary is not None
+    assert (made.status.summary.running, made.status.summary.failed) == (0, 1)
 
 
 def test_a_node_op_that_was_deleted_is_not_made_anew() -> None:
