@@ -70,7 +70,7 @@ def ended(screen: Screen, work: Callable[[], Exit]) -> None:
 
 
 def _said(screen: Screen, trouble: Trouble) -> Exit:
-    screen.warn(f"error: {trouble}")
+    screen.warn("error: " + " ".join(str(trouble).split()))
     return trouble.code
 
 

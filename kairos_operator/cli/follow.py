@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,19 +107,31 @@ async def followed(
                 field_selector=f"metadata.name={source.name}" if source.name else "",
             )
         )
+    with _listening(followed.complaint):
+        tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
+        try:
+            await _synced(reflectors, followed.complaint)
+            yield followed
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def _listening(complaint: Complaint) -> Iterator[None]:
+    """The watch's log goes to the complaint, and nowhere else."""
     log = logging.getLogger("kairos_operator")
-    log.addHandler(followed.complaint)
+    before = (log.propagate, log.level)
+    log.addHandler(complaint)
     log.propagate = False
     log.setLevel(logging.INFO)
-    tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
     try:
-        await _synced(reflectors, followed.complaint)
-        yield followed
+        yield
     finally:
-        log.removeHandler(followed.complaint)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        log.removeHandler(complaint)
+        log.propagate = before[0]
+        log.setLevel(before[1])
 
 
 FIRST_LIST_SECONDS = 30.0

@@ -24,7 +24,7 @@ from kairos_operator.core.drain import Blocked, Evict, Leave, classify
 from kairos_operator.core.rollout import in_order, next_in_line
 from kairos_operator.core.site import Site
 from kairos_operator.core.snapshot import Images, Snapshot
-from webhooks.references import parse_image
+from webhooks.references import NotAnImage, parse_image
 
 
 class Gravity(StrEnum):
@@ -133,7 +133,10 @@ def _likely_skipped(operation: Operation, version: str) -> bool:
     spec = operation.spec
     if not isinstance(spec, NodeOpUpgradeSpec) or spec.force or spec.upgrade_recovery or not version:
         return False
-    tag = parse_image(spec.image).tag
+    try:
+        tag = parse_image(spec.image).tag
+    except NotAnImage:
+        return False
     return tag == version or tag.endswith(f"-{version}")
 
 

@@ -15,6 +15,7 @@ from kairos_operator.cli.operations import Operation, find, parse_operation
 from kairos_operator.cli.screen import Output, Screen
 from kairos_operator.cli.status import now
 from kairos_operator.cli.why import why
+from kairos_operator.runtime.client import Object
 from kairos_operator.runtime.errors import Forbidden, NotFound
 from kairos_operator.settings import LEASE_NAME
 
@@ -65,18 +66,23 @@ async def _carrier(cluster: Cluster, operation: Operation) -> Operation | None:
 
 
 async def _nodes(cluster: Cluster, names: Iterable[str]) -> dict[str, NodeView]:
+    """The nodes that exist; none where the caller may not read nodes, whose messages then have to do."""
     wanted = list(names)
-    if len(wanted) > SINGLE_READS:
-        listing = await cluster.client.list(NODES)
-        found = [parse_node(node) for node in listing.items]
-        return {node.name: node for node in found if node.name in wanted}
-    nodes = {}
-    for name in wanted:
-        try:
-            nodes[name] = parse_node(await cluster.client.get(NODES, name))
-        except NotFound:
-            continue  # it was deleted; the operator says so itself
-    return nodes
+    try:
+        if len(wanted) > SINGLE_READS:
+            listed = (await cluster.client.list(NODES)).items
+        else:
+            listed = [node for name in wanted if (node := await _node(cluster, name)) is not None]
+    except Forbidden:
+        return {}
+    return {node.name: node for node in map(parse_node, listed) if node.name in wanted}
+
+
+async def _node(cluster: Cluster, name: str) -> Object | None:
+    try:
+        return await cluster.client.get(NODES, name)
+    except NotFound:
+        return None  # it was deleted; the operator says so itself
 
 
 async def _leases(cluster: Cluster) -> tuple[OperatorLease, ...]:

@@ -40,6 +40,15 @@ async def test_a_cluster_that_is_away_is_told_apart(cluster: Site) -> None:
     assert "--context" in result.stderr
 
 
+@pytest.mark.parametrize("text", ["a: [", "", "[]", "kind: Config"])
+async def test_a_kubeconfig_that_is_none_is_one_sentence_too(cluster: Site, text: str) -> None:
+    cluster.kubeconfig.write_text(text)
+    result = await cluster.call("status")
+    assert result.exit_code == Exit.UNREACHABLE
+    assert result.stderr.startswith("error: cannot log in to a cluster: ")
+    assert result.stderr.count("\n") == 1
+
+
 async def test_a_login_that_is_refused_is_told_apart(cluster: Site) -> None:
     cluster.kubeconfig.write_text(cluster.kubeconfig.read_text().replace("token: ", "token: x"))
     result = await cluster.call("history")

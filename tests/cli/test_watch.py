@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ async def test_a_whole_upgrade_takes_three_requests(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[-1].endswith("Completed: all")
     assert [request.path for request in stub.requests] == [ONE, ALL, ALL]
+    assert logging.getLogger("kairos_operator").propagate  # as it was before
     assert {request.query.get("fieldSelector") for request in stub.requests[1:]} == {"metadata.name=op"}
 
 
