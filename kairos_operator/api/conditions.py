@@ -24,6 +24,7 @@ class ConditionType(StrEnum):
     FAILED = "Failed"
     PAUSED = "Paused"
     DRAIN_BLOCKED = "DrainBlocked"
+    DETAILS_FOLDED = "DetailsFolded"
 
 
 class Condition(ApiModel):

@@ -175,7 +175,7 @@ class OperationStatus(ApiModel):
         list[Condition] | None,
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = None
-    """Reconciling, Stalled, Complete, Failed, Paused, DrainBlocked."""
+    """Reconciling, Stalled, Complete, Failed, Paused, DrainBlocked, DetailsFolded."""
 
     @property
     def nodes(self) -> dict[str, NodeStatus]:

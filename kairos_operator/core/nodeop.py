@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from kairos_operator.api.names import FINALIZER
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Phase, RebootStatus, Step
-from kairos_operator.core import checks, claims, cleanup, drain, work
+from kairos_operator.core import checks, claims, cleanup, drain, folding, work
 from kairos_operator.core import status as statuses
 from kairos_operator.core.actions import Action, Note, Plan, SetFinalizer
 from kairos_operator.core.phases import entered
@@ -38,9 +38,12 @@ class _Draft:
         self.notes: list[Note] = []
         self.rechecks: list[float] = []
         self.blocked: list[str] = []
+        self.message_limit = folding.message_limit(len(self.records))
 
     def store(self, name: str, record: NodeStatus) -> None:
         """Keep `record` as the node's, with the time if it says something new."""
+        if record.message and len(record.message) > self.message_limit:
+            record = record.model_copy(update={"message": bounded(record.message, self.message_limit)})
         old = self.snapshot.op.status.nodes.get(name, NodeStatus())
         self.records[name] = statuses.stamped(old, record, self.snapshot.now)
 
@@ -153,13 +156,14 @@ def _lost_node(site: Site) -> Decision | None:
 
 def _finish(draft: _Draft) -> Plan[NodeOpStatus]:
     snapshot, op = draft.snapshot, draft.snapshot.op
-    counts = statuses.summary(draft.records)
-    phase = statuses.phase(counts, stopped=stopped(op, draft.records))
-    message = statuses.sentence(counts, phase, draft.records, paused=op.meta.paused)
+    records = folding.fitted(op.status.nodes, draft.records)
+    counts = statuses.summary(records)
+    phase = statuses.phase(counts, stopped=stopped(op, records))
+    message = statuses.sentence(counts, phase, records, paused=op.meta.paused)
     changes = {
         "phase": phase,
         "message": message,
-        "node_statuses": draft.records,
+        "node_statuses": records,
         "summary": counts,
         "started_at": op.status.started_at or snapshot.now,
     }

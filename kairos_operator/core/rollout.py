@@ -1,4 +1,5 @@
-"""Who goes next: control-plane nodes first, then the rest, each group by name; as many at once as `concurrency`.
+"""Who goes next: control-plane nodes first, then the rest, each group by name; as many at once as `concurrency`
+(and the room in the status) allows.
 
 A failure with `stopOnFailure`, or a pause, starts no further node; those in flight go on.
 """
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from kairos_operator.api.cluster import NodeView
 from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.status import NodeStatus, Outcome, Step
+from kairos_operator.core.folding import most_in_flight
 
 
 def in_order(names: Iterable[str], nodes: Mapping[str, NodeView]) -> list[str]:
@@ -26,7 +28,7 @@ def free_slots(op: NodeOp, records: Mapping[str, NodeStatus]) -> int:
     """How many nodes may be started now."""
     if op.meta.paused or op.meta.deleting_since or stopped(op, records):
         return 0
-    limit = op.spec.concurrency or len(records)
+    limit = min(op.spec.concurrency or len(records), most_in_flight(records))
     return max(0, limit - sum(record.in_flight for record in records.values()))
 
 

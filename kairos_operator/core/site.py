@@ -13,10 +13,9 @@ from kairos_operator.api.nodeop import NodeOpSpec
 from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.status import NodeStatus, Outcome, RebootStatus, Step
 from kairos_operator.core.actions import Action, Note
+from kairos_operator.core.folding import MESSAGE_LIMIT
 from kairos_operator.core.phases import WORK_BEGUN
 from kairos_operator.core.snapshot import ChildKey, Snapshot, child
-
-MESSAGE_LIMIT = 1024  # characters of a node's message: thousands of them must fit into one object
 
 
 def bounded(text: str, limit: int = MESSAGE_LIMIT) -> str:

@@ -21,10 +21,12 @@ from kairos_operator.api.status import (
     Step,
     Summary,
 )
+from kairos_operator.core.folding import SMALL, is_folded
 from kairos_operator.core.site import bounded
 
 S = TypeVar("S", bound=OperationStatus)
 
+FOLDED = "There are too many nodes for one object: entries of finished nodes say only how they ended"
 EMPTY_SELECTION = "No node matches the nodeSelector; there was nothing to do"
 
 
@@ -70,7 +72,7 @@ def sentence(counts: Summary, now_phase: Phase, records: Mapping[str, NodeStatus
 
 
 def conditions(
-    meta: Meta, now: datetime, now_phase: Phase, message: str, blocked: Sequence[str]
+    meta: Meta, now: datetime, now_phase: Phase, message: str, blocked: Sequence[str], *, folded: bool = False
 ) -> list[Condition]:
     """The conditions of an operation in `now_phase`."""
     running = now_phase in (Phase.PENDING, Phase.RUNNING)
@@ -86,6 +88,8 @@ def conditions(
         )
     if blocked and running:
         texts.append((ConditionType.DRAIN_BLOCKED, True, "EvictionRefused", bounded("; ".join(blocked))))
+    if folded:
+        texts.append((ConditionType.DETAILS_FOLDED, True, "TooManyNodes", FOLDED))
     return [
         Condition(
             type=kind,
@@ -112,7 +116,8 @@ def settled(
     """`stored` with `changes`, its conditions and times; None where that says nothing new."""
     new = stored.model_copy(update=dict(changes))
     assert new.phase is not None
-    wanted = conditions(meta, now, new.phase, new.message or "", blocked)
+    folded = len(new.nodes) > SMALL and any(map(is_folded, new.nodes.values()))
+    wanted = conditions(meta, now, new.phase, new.message or "", blocked, folded=folded)
     final = {"completed_at": new.completed_at or now} if new.phase.final else {}
     new = new.model_copy(
         update={

@@ -169,5 +169,5 @@ def _world(scenario: Scenario, place: Path, kubeconfig: Path) -> Any:
 
 
 def _command(kubeconfig: Path, health_port: int, metrics_port: int) -> list[str]:
-    extra = [f"--metrics-bind-address=127.0.0.1:{metrics_port}", "--log-level=warning"]
-    return [*install.operator_command(kubeconfig, health_port, 0), *extra]
+    plain = [f"--metrics-bind-address=127.0.0.1:{metrics_port}", "--metrics-secure=false"]
+    return [*install.operator_command(kubeconfig, health_port, 0), *plain, "--log-level=warning"]

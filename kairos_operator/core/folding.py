@@ -1,0 +1,129 @@
+"""Keeping an operation on thousands of nodes small enough for one object: etcd refuses more than 1.5 MiB.
+
+In this order, each only where it is needed:
+1. messages of nodes get shorter the more nodes there are; Events carry them in full;
+2. only so many nodes are in flight at once as there is room for, since their entries are the longest;
+3. beyond `ROOM_BYTES`, entries of nodes that completed or were skipped are folded to phase, step and outcome, and those
+   of waiting nodes to phase and step; then failed ones to these, their message and their cordon; at the very last,
+   messages of nodes in flight are cut short.
+Every target stays in the map, with its phase and outcome. What is folded is never needed again: nothing leads out of
+`Done`, and what decides about a cordon stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from kairos_operator.api.status import NodeStatus, Outcome, Step
+
+ROOM_BYTES = 1_250_000  # for the entries; the rest of etcd's 1,572,864 is the spec's, with its scripts
+SMALL = 390  # an operation on so few nodes fits whatever happens
+MESSAGE_LIMIT = 1024  # characters
+_SHORTEST_MESSAGE = 80
+_CUT_MESSAGE = 40
+_ALL_MESSAGES = MESSAGE_LIMIT * SMALL
+# Bytes of the fields of one entry in JSON, as keys and values of their longest; texts are counted as they are.
+_FRAME, _FLAG = 8, 22
+_TIME, _UID = 42, 55
+_FLYING_BYTES = 640 + _SHORTEST_MESSAGE  # an entry in flight, all fields set, but for its name
+_FOLDED_BYTES = 64  # a folded entry, but for its name
+_ESCAPED = '<>&"\\\n\t'
+
+
+def message_limit(nodes: int) -> int:
+    """How many characters a node's message may have in an operation on so many nodes."""
+    return max(_SHORTEST_MESSAGE, min(MESSAGE_LIMIT, _ALL_MESSAGES // max(nodes, 1)))
+
+
+def most_in_flight(records: Mapping[str, NodeStatus]) -> int:
+    """How many nodes may be in flight at once, so that the status still fits; never less than one."""
+    if len(records) <= SMALL:
+        return len(records)
+    folded = sum(map(len, records)) + _FOLDED_BYTES * len(records)
+    folded += sum(_text(record.message) for record in records.values() if record.outcome is Outcome.FAILED)
+    return max(1, (ROOM_BYTES - folded) // _FLYING_BYTES)
+
+
+def fitted(stored: Mapping[str, NodeStatus], records: Mapping[str, NodeStatus]) -> dict[str, NodeStatus]:
+    """`records`, folded as far as they must be to fit; what was stored in full before is folded first."""
+    found = dict(records)
+    if len(found) <= SMALL:
+        return found
+    size = size_of(found)
+    for due in (_ended_before(stored), _ended, _failed, _flying):
+        if size <= ROOM_BYTES:
+            break
+        for name in [name for name, record in found.items() if due(name, record)]:
+            folded = _folded(found[name])
+            if folded != found[name]:
+                size -= entry_bytes(name, found[name]) - entry_bytes(name, folded)
+                found[name] = folded
+    return found
+
+
+def is_folded(record: NodeStatus) -> bool:
+    """Whether the entry of a node that is done has lost its details."""
+    return record.step is Step.DONE and record.last_updated is None
+
+
+def size_of(records: Mapping[str, NodeStatus]) -> int:
+    """About how many bytes the entries take in JSON, rather too many than too few."""
+    return sum(entry_bytes(name, record) for name, record in records.items())
+
+
+def entry_bytes(name: str, record: NodeStatus) -> int:
+    """About how many bytes one entry takes."""
+    times = (record.last_updated, record.step_started_at, record.started_at)
+    uids = (record.node_uid, record.boot_id, record.rebooted_from, record.job_uid)
+    return (
+        _FRAME
+        + len(name)
+        + _FLAG * 2  # phase and step
+        + (_FLAG if record.outcome else 0)
+        + (_FLAG if record.keep_cordon is not None else 0)
+        + (32 if record.reboot_status else 0)
+        + (14 + len(record.job_name) if record.job_name else 0)
+        + _text(record.message)
+        + _TIME * _set(times)
+        + _UID * _set(uids)
+    )
+
+
+def _text(text: str | None) -> int:
+    if not text:
+        return 0
+    return 14 + len(text.encode()) + 5 * sum(map(text.count, _ESCAPED))
+
+
+def _set(values: Iterable[object]) -> int:
+    return sum(value is not None for value in values)
+
+
+def _ended_before(stored: Mapping[str, NodeStatus]) -> Callable[[str, NodeStatus], bool]:
+    return lambda name, record: _ended(name, record) and record is stored.get(name)
+
+
+def _ended(_: str, record: NodeStatus) -> bool:
+    return record.step is Step.WAITING or record.outcome in (Outcome.COMPLETED, Outcome.SKIPPED)
+
+
+def _failed(_: str, record: NodeStatus) -> bool:
+    return record.outcome is Outcome.FAILED
+
+
+def _flying(_: str, record: NodeStatus) -> bool:
+    return record.in_flight and bool(record.message)
+
+
+def _folded(record: NodeStatus) -> NodeStatus:
+    """The entry without its details; what is remembered of a node in flight stays, but for a long message."""
+    if record.in_flight:
+        return record.model_copy(update={"message": (record.message or "")[:_CUT_MESSAGE]})
+    bad = record.outcome is Outcome.FAILED
+    return NodeStatus(
+        phase=record.phase,
+        step=record.step,
+        outcome=record.outcome,
+        message=record.message if bad else None,
+        keep_cordon=record.keep_cordon,
+    )
