@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kairos_operator.api.cluster import PodView
+from kairos_operator.api.names import LABEL_POSTFLIGHT, LABEL_PREFLIGHT
 from kairos_operator.api.nodeop import DrainOptions
 from kairos_operator.api.status import Step
 from kairos_operator.core.actions import EvictPod
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, seconds
 
 POLL_SECONDS = 2.0  # between looks at pods that are ending
+_CHECKS = frozenset({LABEL_PREFLIGHT, LABEL_POSTFLIGHT})
 _NAMED = 5  # pods named in a message; the rest is counted
 
 
@@ -78,6 +80,8 @@ def _stays(site: Site, pod: PodView, options: DrainOptions) -> str | None:
         return "the operator's own pod"
     if pod.namespace == site.op.meta.namespace and pod.node_op == site.op.meta.name:
         return ""
+    if pod.node_op and not _CHECKS.isdisjoint(pod.labels or ()):
+        return ""  # another operation's check harms nobody; evicted, it would be made anew at once, again and again
     if pod.owner is not None and pod.owner.kind == "DaemonSet":
         return "a DaemonSet pod" if options.ignore_daemon_sets else None
     if pod.owner is None and not options.force:

@@ -84,6 +84,13 @@ def _evictions(of: NodeOp, *pods: PodView, **facts: Any) -> list[EvictPod]:
         pytest.param({"namespace": "other", "name": "me"}, {}, Evict, "", id="another pod of that name"),
         pytest.param({"node_op": "op"}, {"force": True}, Leave, "", id="this operation's pod"),
         pytest.param({"node_op": "op", "namespace": "x"}, {}, Evict, "", id="of that name elsewhere"),
+        pytest.param(
+            {"node_op": "other", "labels": {"kairos.io/preflight": "true"}},
+            {},
+            Leave,
+            "",
+            id="another's check",
+        ),
         pytest.param({"phase": "Succeeded", "owner": None}, {}, Leave, "", id="a finished pod"),
         pytest.param({"phase": "Failed"}, {}, Leave, "", id="a failed pod"),
         pytest.param({"deleting_since": at(30)}, {}, Ending, "", id="a pod that is going"),

@@ -23,6 +23,8 @@ def means(operation: Operation, pod: Object) -> bool:
     """Whether the operation's drain means this pod, as long as it runs."""
     options = operation.spec.get("drainOptions") or {}
     labels = pod["metadata"].get("labels") or {}
+    if LABEL_NODE_OP in labels and ("kairos.io/preflight" in labels or "kairos.io/postflight" in labels):
+        return False
     if labels.get(LABEL_NODE_OP) == operation.obj["metadata"]["name"]:
         return False
     if _owner_kind(pod) == "DaemonSet":
