@@ -20,7 +20,9 @@ def complaints(path: Path) -> list[str]:
     lines = text.splitlines()
     found = []
     if len(lines) > MAX_FILE and not any(MARK in line for line in lines[:10]):
-        found.append(f"{path}: {len(lines)} lines; split it, or say why with a comment '{MARK} <why>' at the top")
+        found.append(
+            f"{path}: {len(lines)} lines; split it, or say why with a comment '{MARK} <why>' at the top"
+        )
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             size = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -207,7 +207,8 @@ def _progress(found: JobView, pods: tuple[PodView, ...], site: Site) -> str:
         return f"Job {found.name}: {why}"
     if found.attempts:
         last = last_failure(pods)
-        again = f"Job {found.name} is running again after {found.attempts} failed tries"
+        tries = "a failed try" if found.attempts == 1 else f"{found.attempts} failed tries"
+        again = f"Job {found.name} is running again after {tries}"
         return f"{again}; the last: {last}" if last else again
     if pods:
         return f"Job {found.name} is running"
