@@ -28,6 +28,11 @@ from kairos_operator.runtime.merge import status_difference
 
 log = logging.getLogger(__name__)
 
+MANY_NODES = 50  # an operation on more of them says of each only how it ended; logs and status say more
+_ENDINGS = frozenset({"NodeCompleted", "Skipped"})
+_SAID_BY_KUBELET = frozenset(
+    {"NodeStarted", "NodeBack"}
+)  # or nothing that concerns whoever looks at the node
 STATUS_INTERVAL_SECONDS = 1.0  # between writes of a status in which only texts changed
 
 
@@ -67,7 +72,7 @@ class Applier:
             else:
                 waits.append(left)
         if plan.status is None:
-            self._say(subject, plan.notes)
+            self._say(subject, subject.obj.status, plan.notes)
         done = await asyncio.gather(*(self._chain(subject, chain) for chain in plan.chains))
         waits.extend(wait for wait in done if wait is not None)
         return min(waits, default=None)
@@ -81,9 +86,9 @@ class Applier:
         )
         subject.memory.status_written = self.clock.monotonic()
         self.deeds.observed(subject.resource, written)
-        self._say(subject, notes)
+        self._say(subject, status, notes)
 
-    def _say(self, subject: Subject, notes: tuple[Note, ...]) -> None:
+    def _say(self, subject: Subject, status: OperationStatus, notes: tuple[Note, ...]) -> None:
         """Log what happened, and publish it on the operation, on the upgrade that it is for, and on the node."""
         meta = subject.meta
         about = [reference(subject.resource, meta)]
@@ -97,13 +102,22 @@ class Applier:
             log.log(
                 logging.WARNING if note.type == "Warning" else logging.INFO, "%s", note.text, extra=fields
             )
-            on_node = self._node_reference(note.node) if note.node else None
-            # Whoever looks at a node's part looks at the node, or at the operation that the user made.
-            text = note.text if note.node in note.text else f"{note.node}: {note.text}"
+            self._publish(about, note, many=len(status.nodes) > MANY_NODES)
+
+    def _publish(self, about: list[dict[str, str]], note: Note, *, many: bool) -> None:
+        """Whoever looks at a node's part looks at the node, or at the operation that the user made. Where there are
+        many nodes, each Event is a thousand: then only how a node ended is said, on the node, and all that is wrong.
+        """
+        on_node = self._node_reference(note.node) if note.node else None
+        routine = note.type == "Normal" and on_node is not None
+        if routine and many and note.reason not in _ENDINGS:
+            return
+        text = note.text if note.node in note.text else f"{note.node}: {note.text}"
+        if not (routine and many):
             for regarding in about if on_node is None else about[-1:]:
                 self.recorder.publish(regarding, note.type, note.reason, text, related=on_node)
-            if on_node is not None:
-                self.recorder.publish(on_node, note.type, note.reason, note.text, related=about[-1])
+        if on_node is not None and not (routine and note.reason in _SAID_BY_KUBELET):
+            self.recorder.publish(on_node, note.type, note.reason, note.text, related=about[-1])
 
     def _node_reference(self, name: str) -> Mapping[str, str] | None:
         node = self.deeds.caches.nodes.get(name)
@@ -165,4 +179,4 @@ class Applier:
         if isinstance(action, ReleaseNode):
             subject.memory.released.add(action.node)
         if note is not None:
-            self._say(subject, (note,))
+            self._say(subject, subject.obj.status, (note,))

@@ -9,9 +9,9 @@ import pytest
 from kairos_operator.api.names import Claim
 from kairos_operator.api.objects import parse_node_op
 from kairos_operator.api.resources import JOBS, NODE_OPS, Resource
-from kairos_operator.api.status import NodeOpStatus, Phase
-from kairos_operator.core.actions import Action, ClaimNode, Create, EvictPod, Plan
-from kairos_operator.runtime.apply import Applier, Subject
+from kairos_operator.api.status import NodeOpStatus, NodeStatus, Phase
+from kairos_operator.core.actions import Action, ClaimNode, Create, EvictPod, Note, Plan
+from kairos_operator.runtime.apply import MANY_NODES, Applier, Subject
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.client import Client
 from kairos_operator.runtime.clock import Clock
@@ -63,8 +63,11 @@ class _Clock:
 
 
 class _Recorder:
-    def publish(self, *words: Any, **more: Any) -> None:
-        return None
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+
+    def publish(self, regarding: Any, kind: str, reason: str, note: str, *, related: Any = None) -> None:
+        self.said.append((regarding["kind"], reason))
 
 
 def _subject() -> Subject:
@@ -132,3 +135,52 @@ async def test_texts_alone_wait_for_the_next_write() -> None:
     subject.memory.status_written = 99.5
     assert await _apply(client, subject, status=NodeOpStatus(message="another")) == 0.5
     assert client.calls == []
+
+
+_NOTES = (
+    Note("NodeStarted", "Started on n1", "n1"),
+    Note("Rebooting", "n1 reboots", "n1"),
+    Note("JobFailed", "no space", "n1", "Warning"),
+    Note("NodeCompleted", "n1: done", "n1"),
+    Note("Completed", "All nodes are done"),
+)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "told"),
+    [
+        (
+            1,
+            [
+                ("NodeOp", "NodeStarted"),
+                ("NodeOp", "Rebooting"),
+                ("Node", "Rebooting"),
+                ("NodeOp", "JobFailed"),
+                ("Node", "JobFailed"),
+                ("NodeOp", "NodeCompleted"),
+                ("Node", "NodeCompleted"),
+                ("NodeOp", "Completed"),
+            ],
+        ),
+        (
+            MANY_NODES + 1,
+            [
+                ("NodeOp", "JobFailed"),
+                ("Node", "JobFailed"),
+                ("Node", "NodeCompleted"),
+                ("NodeOp", "Completed"),
+            ],
+        ),
+    ],
+)
+async def test_an_operation_on_many_nodes_publishes_only_how_each_ended_and_all_that_is_wrong(
+    nodes: int, told: list[tuple[str, str]]
+) -> None:
+    caches, recorder = Caches.empty(), _Recorder()
+    caches.nodes.observed({"metadata": {"name": "n1", "uid": "u1", "resourceVersion": "1"}})
+    applier = Applier(
+        Deeds(cast("Client", _Client(None)), caches), cast("Clock", _Clock()), cast("EventRecorder", recorder)
+    )
+    status = NodeOpStatus(node_statuses={f"n{number}": NodeStatus() for number in range(nodes)})
+    await applier.plan(_subject(), Plan(status=status, urgent=True, notes=_NOTES))
+    assert recorder.said == told
