@@ -26,8 +26,6 @@ from tests.core.world import (
     subjects,
 )
 
-AWAY: dict[str, Any] = {"ready": False, "ready_reason": "Kubelet stopped posting node status."}
-
 
 def _op(known: dict[str, Any] | None = None, **spec: Any) -> NodeOp:
     return op(records={"n1": record(Step.JOB, **(known or {}))}, **spec)
