@@ -8,7 +8,7 @@ from kairos_operator.api.names import ANNOTATION_NODE, ANNOTATION_NODE_OP
 from kairos_operator.api.resources import JOBS, NODES
 from tests.cluster.rollouts.arena import Arena
 from tests.cluster.rollouts.conftest import Open
-from tests.sandbox.fleet import NodeSpec, Outcome, Rule
+from tests.sandbox.fleet import NodeSpec, Outcome, Reboot, Rule
 
 pytestmark = pytest.mark.realcluster
 SLOW = Rule(Outcome(seconds=40), container="nodeop")
@@ -46,6 +46,16 @@ async def test_a_node_registered_anew_in_the_middle_is_another_one(arena: Open) 
         await a.finished(phase="Failed")
         assert "was deleted" in a.message("a")
         assert not a.cordoned("a")
+
+
+async def test_a_node_back_under_another_name_is_not_taken_for_it(arena: Open) -> None:
+    async with arena(NodeSpec("a", reboot=Reboot(comes_back=False))) as a:
+        await a.node_op(cordon=True, rebootOnSuccess=True, rebootTimeoutSeconds=4)
+        await a.until(lambda: a.node("a").power == "down", "the node reboots")
+        await a.fleet.add_node(a.own(NodeSpec("renamed")))
+        await a.finished(phase="Failed")
+        assert set(a.status()["nodeStatuses"]) == {a.full("a")}
+        assert "not back after 4 s" in a.message("a")
 
 
 async def test_a_node_that_joins_or_leaves_the_selection_changes_nothing(arena: Open) -> None:
