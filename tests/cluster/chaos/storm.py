@@ -91,8 +91,9 @@ class Storm:
                 if not operator.running:
                     await operator.start()
                 await self._count(arena)
-        except AssertionError as fault:
-            self.tally.faults.append(f"rollout {number} ({trouble.__name__.strip('_')}): {fault}")
+        except (AssertionError, TimeoutError) as fault:
+            left = self.plane.kubectl("get", "nodeops,nodeopupgrades", "-A", "-o", "yaml", check=False).stdout
+            self.tally.faults.append(f"rollout {number} ({trouble.__name__.strip('_')}): {fault}\n{left}")
         finally:
             operator.kill()
         self.say(f"rollout {number}, {trouble.__name__.strip('_').replace('_', ' ')}: {self.tally}")
