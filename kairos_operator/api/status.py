@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from kairos_operator.api.base import ApiModel, Time
 from kairos_operator.api.conditions import Condition
@@ -129,6 +130,21 @@ class NodeStatus(ApiModel):
         return self.step not in (Step.WAITING, Step.DONE)
 
 
+@lru_cache(maxsize=16_384)
+def _entry_once(items: tuple[tuple[str, Any], ...]) -> NodeStatus:
+    return NodeStatus.model_validate(dict(items))
+
+
+def _entry(told: Any) -> Any:
+    """An entry read from the wire; the same words are read once, and give the same value. Most of the thousands of
+    entries of a status are as they were when it was read before, and an upgrade's are those of its NodeOp.
+    """
+    try:
+        return _entry_once(tuple(told.items())) if isinstance(told, dict) else told
+    except (TypeError, ValidationError):
+        return told  # the model says what is wrong with it, and where
+
+
 class Summary(ApiModel):
     """How many nodes are where; the counts besides `total` add up to it."""
 
@@ -176,6 +192,11 @@ class OperationStatus(ApiModel):
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = None
     """Reconciling, Stalled, Complete, Failed, Paused, DrainBlocked, DetailsFolded."""
+
+    @field_validator("node_statuses", mode="before")
+    @classmethod
+    def _read_once(cls, told: Any) -> Any:
+        return {name: _entry(one) for name, one in told.items()} if isinstance(told, dict) else told
 
     @property
     def nodes(self) -> dict[str, NodeStatus]:

@@ -47,6 +47,7 @@ class Store(Generic[T]):
         self._indexes: dict[str, _Index[T]] = {}
         self._subscribers: list[Callable[[T | None, T | None], None]] = []
         self._version = 0
+        self._order: list[Key] | None = None  # the keys in their order, until one comes or goes
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -63,7 +64,9 @@ class Store(Generic[T]):
 
     def values(self) -> list[T]:
         """All values, by namespace and name."""
-        return [self._entries[key].value for key in sorted(self._entries)]
+        if self._order is None:
+            self._order = sorted(self._entries)
+        return [self._entries[key].value for key in self._order]
 
     def index(self, name: str, keys_of: Callable[[T], Iterable[str]]) -> None:
         """Keep a second way to find values: under each of the strings that `keys_of` returns for them."""
@@ -145,6 +148,8 @@ class Store(Generic[T]):
 
     def _put(self, key: Key, old: _Entry[T] | None, new: _Entry[T]) -> None:
         self._entries[key] = new
+        if old is None:
+            self._order = None
         if old is not None and old.uid == new.uid and old.value == new.value:
             return
         self._tell(key, old.value if old else None, new.value)
@@ -155,6 +160,7 @@ class Store(Generic[T]):
         while len(self._tombstones) > TOMBSTONES:
             self._tombstones.popitem(last=False)
         known = self._entries.pop(key, None)
+        self._order = None
         if known is not None:
             self._tell(key, known.value, None)
 

@@ -1,0 +1,29 @@
+"""Entries of a status are read once for the same words, and wrong ones are refused where they stand."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from kairos_operator.api.status import NodeOpStatus, NodeOpUpgradeStatus, NodeStatus, Outcome, Step
+
+DONE = {"phase": "Completed", "step": "Done", "outcome": "Completed", "message": "done"}
+
+
+def test_the_same_words_give_the_same_value_also_in_the_mirror() -> None:
+    mirror = NodeOpUpgradeStatus.model_validate({"nodeStatuses": {"n1": dict(DONE)}})
+    found = NodeOpStatus.model_validate({"nodeStatuses": {"n1": dict(DONE), "n2": {**DONE, "message": "x"}}})
+    assert found.nodes["n1"] is mirror.nodes["n1"]
+    assert found.nodes["n2"] == NodeStatus.model_validate({**DONE, "message": "x"})
+
+
+def test_what_the_go_operator_wrote_is_read_as_ever() -> None:
+    found = NodeOpStatus.model_validate({"nodeStatuses": {"n1": {"phase": "Failed"}}}).nodes["n1"]
+    assert (found.step, found.outcome) == (Step.DONE, Outcome.FAILED)
+
+
+@pytest.mark.parametrize("entry", [{"phase": "Lost"}, {"phase": ["Failed"]}, "Failed"])
+def test_a_wrong_entry_is_refused_by_its_place(entry: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        NodeOpStatus.model_validate({"nodeStatuses": {"n1": DONE, "n2": entry}})
+    assert refused.value.errors()[0]["loc"][:2] == ("nodeStatuses", "n2")
