@@ -122,7 +122,7 @@ class NodeStatus(ApiModel):
         """
         if not isinstance(told, Mapping) or "step" in told or "phase" not in told:
             return told
-        return {**told, **_STEP_OF_PHASE.get(told["phase"], {})}
+        return {**told, **_STEP_OF_PHASE.get(str(told["phase"]), {})}
 
     @property
     def in_flight(self) -> bool:
