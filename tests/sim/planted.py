@@ -202,32 +202,11 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         2000,
     ),
     (
-        "a cordon is lifted without its precondition",
-        "runtime.deeds:Deeds.release",
-        '"resourceVersion": action.resource_version, ',
-        "",
-        2000,
-    ),
-    (
         "pods are deleted instead of evicted",
         "runtime.deeds:Deeds._evict",
         "self.client.evict(\n            action.name,\n            action.namespace,",
         "self.client.delete(\n            PODS,\n            action.name,\n            action.namespace,",
         100,
-    ),
-    (
-        "an older event overwrites a newer object",
-        "runtime.store:Store.observed",
-        "if version <= (known.version if known else self._tombstones.get(key, 0)):",
-        "if version <= (0 if known else self._tombstones.get(key, 0)):",
-        1000,
-    ),
-    (
-        "a late event brings a deleted object back",
-        "runtime.store:Store._drop",
-        "self._tombstones[key] = max(version, self._tombstones.get(key, 0))",
-        "self._tombstones[key] = 0",
-        3000,
     ),
     (
         "a watch goes on from a version that the server has forgotten",
@@ -242,12 +221,5 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         "if key not in self._working:",
         "if True:",
         2000,
-    ),
-    (
-        "a conflict is not looked at again",
-        "runtime.controller:Controller._look",
-        "await self._refresh(key)",
-        "pass",
-        1000,
     ),
 )

@@ -43,6 +43,7 @@ def check_node_op(before: Object, after: Object, operation: Operation, ledger: L
     if old == new:
         return
     name = operation.name
+    _check_news(name, old, new)
     if old.get("phase") in FINAL and old != new:
         raise Broken(f"the status of {name} changes after it was final")
     nodes, were = new.get("nodeStatuses") or {}, old.get("nodeStatuses") or {}
@@ -56,6 +57,12 @@ def check_node_op(before: Object, after: Object, operation: Operation, ledger: L
             _check_record(operation, node, was or {}, record, ledger)
     _check_starts(operation, before, nodes, ledger)
     _check_whole(operation, new, nodes)
+
+
+def _check_news(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """A status that is written says something that the stored one did not say."""
+    if {**old, "lastUpdated": ""} == {**new, "lastUpdated": ""}:
+        raise Broken(f"the status of {name} is written, and says nothing new but the time")
 
 
 def _check_starts(operation: Operation, before: Object, nodes: Mapping[str, Any], ledger: Ledger) -> None:
@@ -202,6 +209,8 @@ def check_upgrade(change: Change) -> None:
         return
     old, new = change.old.get("status") or {}, change.new.get("status") or {}
     name = change.name
+    if old != new:
+        _check_news(name, old, new)
     if old.get("phase") in FINAL and old != new:
         raise Broken(f"the status of upgrade {name} changes after it was final")
     if "nodeOpUID" in old and new.get("nodeOpUID") != old["nodeOpUID"]:

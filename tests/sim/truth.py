@@ -61,7 +61,8 @@ class Truth:
         job = owner_uid(pod)
         place = self.jobs[job]
         # A Job tries again where power was lost between the command's end and its record; another Job never may.
-        if self.succeeded_in.setdefault(place, job) != job:
+        before = self.succeeded_in.setdefault(place, job)
+        if before != job and before not in self.deleted_jobs:
             raise Broken(f"the command succeeded on {node} in two Jobs of one operation")
         self.succeeded.add(place)
 
