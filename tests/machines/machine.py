@@ -121,6 +121,7 @@ class Machine:
             shutil.copy(HERE / name, self.file("machine") / name)
         # Debian's /sbin is a link to /usr/sbin.
         shutil.copy(HERE / "reboot", self.file("usr/sbin/reboot"))
+        self.file("usr/sbin/reboot").chmod(0o755)
 
     def _supervise(self) -> None:
         while not self._stopping.is_set():

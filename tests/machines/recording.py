@@ -18,7 +18,7 @@ class Line:
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.at:8.1f} s  {self.who:<24} {self.what:<14} {self.detail}".rstrip()
+        return f"{self.at:8.1f} s  {self.who:<44} {self.what:<16} {self.detail}".rstrip()
 
 
 class Recording:

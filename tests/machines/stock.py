@@ -38,6 +38,8 @@ PACKAGES = (
 )
 OPERATOR_IMAGE = "quay.io/kairos/operator-py:v0.1.0"
 """The name under which config/ has it, so that config/default installs it unchanged."""
+OPERATOR_ARCHIVE = "KAIROS_MACHINES_OPERATOR"
+"""The environment variable that names an image archive of the operator, to use in place of a new one."""
 OPERATOR_SOURCES = ("kairos_operator", "webhooks", "hack/image", "hack/rootfs.sh", "requirements.lock")
 BUILD_TIMEOUT = 1200
 Tell = Callable[[str], None]
@@ -61,11 +63,13 @@ def make_stock(tell: Tell) -> Stock:
         if not root.exists():
             tell(f"a root file system for machines, into {root} (once; about a minute)")
             _debootstrap(root)
-        operator = home / "images" / f"operator-{operator_digest()}.tar"
+        named = os.environ.get(OPERATOR_ARCHIVE, "")
+        operator = Path(named) if named else home / "images" / f"operator-{operator_digest()}.tar"
         if not operator.exists():
             tell(f"the operator's image, into {operator} (once per version of the operator; minutes)")
             _operator_image(operator)
-        images = home / "sets" / f"{operator.stem}-{_digest([_text(Path(__file__).parent / 'images.py')])}"
+        recipe = [_text(Path(__file__).parent / "images.py"), str(operator), str(operator.stat().st_mtime_ns)]
+        images = home / "sets" / _digest([root.name, *recipe])
         if not images.exists():
             _image_set(images, root, operator)
     return Stock(root, images)

@@ -49,7 +49,7 @@ def test_a_machine_runs_pods_and_comes_back_from_a_reboot_with_another_boot_id()
 
         before = cluster.node("alone")["status"]["nodeInfo"]["bootID"]
         assert before == machine.boot_ids[0]
-        cluster.plane.apply(privileged("reboot", "alone", "chroot", "/host", "reboot"))
+        cluster.plane.apply(privileged("reboot", "alone", "chroot", "/host", "/usr/sbin/reboot"))
         cluster.wait(lambda: len(machine.boot_ids) == 2, "the machine is booted again", 60)
         cluster.wait(lambda: cluster.ready("alone"), "the node is Ready in its second boot", 120)
         after = cluster.node("alone")["status"]["nodeInfo"]["bootID"]

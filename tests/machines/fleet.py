@@ -1,0 +1,177 @@
+"""Machines with the operator installed on them as its users install it, and a workload that must keep serving."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from tests.machines.cluster import MachineCluster
+from tests.machines.images import NEW_IMAGE, OLD_IMAGE
+from tests.machines.watching import Client, Watcher
+
+REPOSITORY = Path(__file__).parents[2]
+RESULTS = REPOSITORY / "dist" / "machines"
+INSTALL_TIMEOUT, RUN_TIMEOUT = 180.0, 900.0
+WEB = "/api/v1/namespaces/shop/services/web:http/proxy/"
+FINAL = ("Completed", "Failed")
+
+
+def users_example(image: str) -> str:
+    """The NodeOpUpgrade of the README, character by character, but for its image."""
+    block = re.search(
+        r"```yaml\n(apiVersion: operator\.kairos\.io/v1alpha1\nkind: NodeOpUpgrade\n.*?)```",
+        (REPOSITORY / "README.md").read_text(),
+        re.S,
+    )
+    assert block is not None, "the README has no NodeOpUpgrade"
+    changed, count = re.subn(r"(?m)^(  image: ).*$", rf"\g<1>{image}", block[1])
+    assert count == 1
+    return changed
+
+
+def upgrade(name: str, image: str, **spec: Any) -> str:
+    """Another NodeOpUpgrade like it."""
+    body = yaml.safe_load(users_example(image))
+    body["metadata"]["name"] = name
+    body["spec"].update(spec)
+    return json.dumps(body)
+
+
+class Fleet(MachineCluster):
+    """A cluster with the operator and the workload."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            self.watcher = Watcher(self.plane, self.recording)
+            self.watcher.start()
+            self._install()
+            self._serve()
+            self.client = Client(self.plane, WEB, self.recording)
+            self.client.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        self._keep_words()
+        for part in ("client", "watcher"):
+            if hasattr(self, part):
+                getattr(self, part).stop()
+        super().__exit__(*ending)
+
+    def _install(self) -> None:
+        self.recording.note("test", "install", "kubectl apply --server-side -k config/default")
+        self.plane.kubectl("apply", "--server-side", "-k", str(REPOSITORY / "config" / "default"))
+        for place, what in (
+            ("kairos-operator-system", "deployment/kairos-operator"),
+            ("kairos-node-labeler", "daemonset/kairos-node-labeler"),
+        ):
+            self._rolled_out(place, what)
+        self.wait(
+            lambda: self.releases() == {OLD_IMAGE.version}, "every node has its labels", INSTALL_TIMEOUT
+        )
+
+    def _keep_words(self) -> None:
+        """What the operator has said, beside the recording."""
+        selector = ("-l", "app.kubernetes.io/component=operator", "--tail=-1", "--prefix")
+        said = self.plane.kubectl("-n", "kairos-operator-system", "logs", *selector, check=False).stdout
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / "operator.log").write_text(said)
+
+    def _serve(self) -> None:
+        self.plane.kubectl("create", "namespace", "shop")
+        self.plane.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(workload()))
+        self._rolled_out("shop", "deployment/web")
+
+    def _rolled_out(self, namespace: str, what: str) -> None:
+        limit = f"--timeout={INSTALL_TIMEOUT:g}s"
+        self.plane.kubectl("-n", namespace, "rollout", "status", what, limit, timeout=INSTALL_TIMEOUT + 10)
+
+    def releases(self) -> set[str]:
+        """The releases of all nodes, as the labeler tells them."""
+        nodes = self.plane.read("nodes")["items"]
+        return {node["metadata"]["labels"].get("kairos.io/release", "") for node in nodes}
+
+    def operators(self) -> dict[str, str]:
+        """The node of each of the operator's pods."""
+        pods = self.plane.read("pods", "-n", "kairos-operator-system")["items"]
+        return {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in pods}
+
+    def leader(self) -> str:
+        """The pod that acts."""
+        leases = self.plane.read("leases", "-n", "kairos-operator-system")["items"]
+        return str(leases[0]["spec"].get("holderIdentity", ""))
+
+    def boots(self) -> dict[str, int]:
+        """How often each machine has booted."""
+        return {name: len(machine.boot_ids) for name, machine in self.machines.items()}
+
+    def cordoned(self) -> list[str]:
+        """The nodes that are cordoned now."""
+        nodes = self.plane.read("nodes")["items"]
+        return [node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")]
+
+    def run(self, manifest: str) -> dict[str, Any]:
+        """Creates an upgrade with `kubectl create`, waits for its end, and returns it."""
+        self.recording.note("test", "create", yaml.safe_load(manifest)["metadata"]["name"])
+        named = self.plane.kubectl("create", "-f", "-", "-o", "name", stdin=manifest).stdout.strip()
+
+        def now() -> dict[str, Any]:
+            body: dict[str, Any] = self.plane.read(named)
+            return body
+
+        self.wait(
+            lambda: now().get("status", {}).get("phase") in FINAL, f"{named} ends", RUN_TIMEOUT, pause=2
+        )
+        return now()
+
+
+def workload() -> list[dict[str, Any]]:
+    """A Deployment of three with a budget of one, that ends as a well-behaved server does."""
+    labels = {"app": "web"}
+    script = "mkdir /www && hostname >/www/index.html && trap 'exit 0' TERM && { httpd -f -p 8080 -h /www & wait; }"
+    container = {
+        "name": "web",
+        "image": NEW_IMAGE.name,
+        "command": ["sh", "-c", script],
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1},
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "4"]}}},
+    }
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": labels},
+    }
+    pod = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [container], "topologySpreadConstraints": [spread]},
+    }
+    here = {"name": "web", "namespace": "shop"}
+    return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": here,
+            "spec": {"replicas": 3, "selector": {"matchLabels": labels}, "template": pod},
+        },
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": here,
+            "spec": {"minAvailable": 2, "selector": {"matchLabels": labels}},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": here,
+            "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+        },
+    ]
