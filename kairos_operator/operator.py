@@ -37,6 +37,7 @@ from kairos_operator.runtime.observe import Observer
 from kairos_operator.runtime.queue import Queue
 from kairos_operator.runtime.reflector import Reflector
 from kairos_operator.runtime.rollout_metrics import RolloutMetrics
+from kairos_operator.runtime.trim import trimmed
 from kairos_operator.settings import LEASE_NAME, Settings
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ class Operator:
         clock, metrics = SystemClock(), Metrics()
         elector = _elector(settings, api, clock, metrics)
         fence = elector.check if elector else None
-        client = KubeClient(api, fence=fence, on_call=metrics.count_call, on_bytes=metrics.count_bytes)
+        client = KubeClient(
+            api, fence=fence, on_call=metrics.count_call, on_bytes=metrics.count_bytes, trim=trimmed
+        )
         caches = Caches.empty()
         ended = {res: metrics.follow_store(res.plural, caches.size(res)) for res in caches.resources}
         reflectors = caches.reflectors(client, clock, lambda res, reason: ended[res](reason))

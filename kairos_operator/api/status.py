@@ -130,17 +130,19 @@ class NodeStatus(ApiModel):
         return self.step not in (Step.WAITING, Step.DONE)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=8192)
 def _entry_once(items: tuple[tuple[str, Any], ...]) -> NodeStatus:
     return NodeStatus.model_validate(dict(items))
 
 
 def _entry(told: Any) -> Any:
-    """An entry read from the wire; the same words are read once, and give the same value. Most of the thousands of
-    entries of a status are as they were when it was read before, and an upgrade's are those of its NodeOp.
+    """An entry read from the wire. Those of nodes that wait or are done, which are most of thousands, stay as they are:
+    the same words are read once and give the same value, also in an upgrade, whose entries are those of its NodeOp.
     """
+    if not isinstance(told, dict) or told.get("step") not in ("Waiting", "Done"):
+        return told
     try:
-        return _entry_once(tuple(told.items())) if isinstance(told, dict) else told
+        return _entry_once(tuple(told.items()))
     except (TypeError, ValidationError):
         return told  # the model says what is wrong with it, and where
 

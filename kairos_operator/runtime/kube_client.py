@@ -49,7 +49,7 @@ class KubeClient:
     told of every answer: verb, resource, HTTP status ("<error>": none) and seconds; `on_bytes` of every body:
     verb, resource, bytes sent and received, watches as they come. `in_flight` bounds the
     calls (not the watches) under way at once. `timeout` ends one call; `read_timeout` ends a watch in which
-    nothing came for so long, not even a bookmark (both in seconds).
+    nothing came for so long, not even a bookmark (both in seconds). `trim` makes items of lists smaller, page by page.
     """
 
     def __init__(
@@ -63,7 +63,9 @@ class KubeClient:
         timeout: float = 30.0,
         read_timeout: float = 120.0,
         rng: random.Random | None = None,
+        trim: Callable[[Resource, Object], Object] | None = None,
     ) -> None:
+        self._trim = trim or (lambda _, item: item)
         self._transport = Transport(
             api, fence=fence, on_call=on_call, on_bytes=on_bytes, in_flight=in_flight, timeout=timeout
         )
@@ -96,7 +98,7 @@ class KubeClient:
                 items, params = [], _selectors(label_selector, field_selector)
                 continue
             meta = page.get("metadata", {})
-            items.extend(_with_kind(item, res) for item in page.get("items") or ())
+            items.extend(self._trim(res, _with_kind(item, res)) for item in page.get("items") or ())
             if not meta.get("continue"):
                 return Listing(items, str(meta.get("resourceVersion", "")))
             params["continue"] = meta["continue"]

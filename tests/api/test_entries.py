@@ -22,7 +22,9 @@ def test_what_the_go_operator_wrote_is_read_as_ever() -> None:
     assert (found.step, found.outcome) == (Step.DONE, Outcome.FAILED)
 
 
-@pytest.mark.parametrize("entry", [{"phase": "Lost"}, {"phase": ["Failed"]}, "Failed"])
+@pytest.mark.parametrize(
+    "entry", [{**DONE, "phase": "Lost"}, {**DONE, "phase": ["Failed"]}, {"phase": ["Failed"]}, "Failed"]
+)
 def test_a_wrong_entry_is_refused_by_its_place(entry: object) -> None:
     with pytest.raises(ValidationError) as refused:
         NodeOpStatus.model_validate({"nodeStatuses": {"n1": DONE, "n2": entry}})

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import yaml
 
-from kairos_operator.api.resources import PODS
+from kairos_operator.api.resources import NODES, PODS
 from tests.bench.scenario import Scenario
 from tests.sandbox.apiserver import ApiServer
 from tests.sandbox.fleet import Fleet, FleetOptions, from_kubeconfig
@@ -49,6 +49,7 @@ async def play(scenario: Scenario, directory: Path, kubeconfig: Path) -> None:
         api = Api(access)
         await api.open()
         stack.push_async_callback(api.close)
+        await _furnish(api, scenario)
         await _other_pods(api, scenario)
         (directory / READY).touch()
         await told.wait()
@@ -61,6 +62,25 @@ async def _serve(directory: Path, kubeconfig: Path, stack: AsyncExitStack) -> No
     await server.start()
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text(yaml.safe_dump(server.kubeconfig()))
+
+
+async def _furnish(api: Api, scenario: Scenario) -> None:
+    """Make the nodes as large as real ones, most of which is the list of their images."""
+    images = [
+        {
+            "names": [
+                f"registry.example.com/team/image-{number}@sha256:{number:064x}",
+                f"team/image-{number}:1.2.3",
+            ],
+            "sizeBytes": 100_000_000 + number,
+        }
+        for number in range(40)
+    ]
+    body = {"status": {"images": images}}
+    for first in range(0, scenario.nodes, _AT_ONCE):
+        some = scenario.specs()[first : first + _AT_ONCE]
+        calls = (api.call("PATCH", NODES.path(None, spec.name, "status"), body, media=MERGE) for spec in some)
+        await asyncio.gather(*calls)
 
 
 async def _other_pods(api: Api, scenario: Scenario) -> None:

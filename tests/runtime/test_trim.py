@@ -1,0 +1,71 @@
+"""What is thrown away of an object changes nothing that decisions see."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kairos_operator.api.cluster import parse_job, parse_node, parse_pod
+from kairos_operator.api.resources import JOBS, NODES, PODS, Resource
+from kairos_operator.runtime.trim import trimmed
+
+META = {
+    "name": "x",
+    "namespace": "default",
+    "uid": "u",
+    "resourceVersion": "7",
+    "labels": {"kairos.io/nodeop": "op", "node-role.kubernetes.io/control-plane": "true"},
+    "annotations": {"operator.kairos.io/cordoned-by": "default/op@u", "operator.kairos.io/node": "n1"},
+    "deletionTimestamp": "2026-01-02T03:04:05Z",
+    "ownerReferences": [{"kind": "NodeOp", "name": "op", "uid": "o", "controller": True}],
+    "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}],
+}
+NODE = {
+    "metadata": META,
+    "spec": {"unschedulable": True, "podCIDR": "10.0.0.0/24"},
+    "status": {
+        "conditions": [
+            {"type": "DiskPressure", "status": "False"},
+            {"type": "Ready", "status": "True", "reason": "r", "lastTransitionTime": "2026-01-02T03:04:05Z"},
+        ],
+        "nodeInfo": {"bootID": "b"},
+        "images": [{"names": ["registry.example.com/image:1"], "sizeBytes": 1}],
+    },
+}
+POD = {
+    "metadata": META,
+    "spec": {"nodeName": "n1", "volumes": [{"name": "v", "emptyDir": {}}], "containers": [{"name": "main"}]},
+    "status": {
+        "phase": "Failed",
+        "reason": "Evicted",
+        "message": "m",
+        "containerStatuses": [{"name": "main", "state": {"terminated": {"exitCode": 1, "message": "no"}}}],
+    },
+}
+JOB = {
+    "metadata": META,
+    "spec": {"template": {"spec": {"containers": [{"name": "nodeop"}]}}},
+    "status": {
+        "failed": 2,
+        "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("res", "parse", "obj"), [(NODES, parse_node, NODE), (PODS, parse_pod, POD), (JOBS, parse_job, JOB)]
+)
+def test_a_trimmed_object_parses_to_the_same_value_and_is_smaller(
+    res: Resource, parse: Callable[[Any], object], obj: dict[str, Any]
+) -> None:
+    cut = trimmed(res, copy.deepcopy(obj))
+    assert parse(cut) == parse(obj)
+    assert len(str(cut)) < len(str(obj))
+
+
+@pytest.mark.parametrize("res", [NODES, PODS, JOBS])
+def test_an_object_with_nothing_in_it_is_trimmed_as_well(res: Resource) -> None:
+    assert trimmed(res, {"metadata": {"name": "x"}})["metadata"] == {"name": "x"}
