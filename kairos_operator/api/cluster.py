@@ -132,10 +132,10 @@ def parse_node(obj: Mapping[str, Any]) -> NodeView:
     )
     labels = metadata.get("labels") or {}
     return NodeView(
-        name=metadata["name"],
+        name=sys.intern(metadata["name"]),
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
-        labels={sys.intern(key): sys.intern(value) for key, value in labels.items()},
+        labels=_shared(labels),
         unschedulable=bool((obj.get("spec") or {}).get("unschedulable")),
         ready=ready.get("status") == "True",
         ready_since=moment(ready.get("lastTransitionTime")),
@@ -155,12 +155,12 @@ def parse_job(obj: Mapping[str, Any]) -> JobView:
     failed = true.get("Failed", {})
     return JobView(
         name=metadata["name"],
-        namespace=metadata.get("namespace", ""),
+        namespace=sys.intern(metadata.get("namespace", "")),
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
         owner=parse_owner(metadata),
-        node_op=annotations.get(ANNOTATION_NODE_OP) or labels.get(LABEL_NODE_OP, ""),
-        node=annotations.get(ANNOTATION_NODE) or labels.get(LABEL_NODE, ""),
+        node_op=sys.intern(annotations.get(ANNOTATION_NODE_OP) or labels.get(LABEL_NODE_OP, "")),
+        node=sys.intern(annotations.get(ANNOTATION_NODE) or labels.get(LABEL_NODE, "")),
         complete="Complete" in true,
         failed="Failed" in true,
         reason=failed.get("reason", ""),
@@ -177,13 +177,13 @@ def parse_pod(obj: Mapping[str, Any]) -> PodView:
     statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
     return PodView(
         name=metadata["name"],
-        namespace=metadata.get("namespace", ""),
+        namespace=sys.intern(metadata.get("namespace", "")),
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
-        node=spec.get("nodeName", ""),
+        node=sys.intern(spec.get("nodeName", "")),
         owner=parse_owner(metadata),
-        node_op=annotations.get(ANNOTATION_NODE_OP) or labels.get(LABEL_NODE_OP, ""),
-        labels=labels,
+        node_op=sys.intern(annotations.get(ANNOTATION_NODE_OP) or labels.get(LABEL_NODE_OP, "")),
+        labels=_shared(labels),
         phase=status.get("phase", ""),
         reason=status.get("reason", ""),
         message=status.get("message", ""),
@@ -193,8 +193,13 @@ def parse_pod(obj: Mapping[str, Any]) -> PodView:
         mirror=_MIRROR in annotations,
         empty_dir=any("emptyDir" in volume for volume in spec.get("volumes") or ()),
         deleting_since=moment(metadata.get("deletionTimestamp")),
-        operation_node=annotations.get(ANNOTATION_NODE, ""),
+        operation_node=sys.intern(annotations.get(ANNOTATION_NODE, "")),
     )
+
+
+def _shared(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels whose texts are kept once, however many objects have them."""
+    return {sys.intern(key): sys.intern(value) for key, value in labels.items()}
 
 
 def _container(status: Mapping[str, Any]) -> ContainerView:
@@ -204,7 +209,7 @@ def _container(status: Mapping[str, Any]) -> ContainerView:
     trouble = waiting.get("reason", "") not in _STARTING
     words = [waiting.get("reason", ""), waiting.get("message", "")] if trouble else []
     return ContainerView(
-        name=status.get("name", ""),
+        name=sys.intern(status.get("name", "")),
         waiting=": ".join(word for word in words if word),
         exit_code=ended.get("exitCode"),
         reason=ended.get("reason", ""),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -73,11 +74,16 @@ NodeOp = ApiObject[NodeOpSpec, NodeOpStatus]
 NodeOpUpgrade = ApiObject[NodeOpUpgradeSpec, NodeOpUpgradeStatus]
 
 
+@lru_cache(maxsize=1024)  # thousands of children have the same one
+def _owner(kind: str, name: str, uid: str) -> Owner:
+    return Owner(kind, name, uid)
+
+
 def parse_owner(metadata: Mapping[str, Any]) -> Owner | None:
     """The owner reference that says `controller: true`, of which there is at most one."""
     for reference in metadata.get("ownerReferences") or ():
         if reference.get("controller"):
-            return Owner(reference["kind"], reference["name"], reference["uid"])
+            return _owner(reference["kind"], reference["name"], reference["uid"])
     return None
 
 
