@@ -4,54 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kairos_operator.api.names import ANNOTATION_CORDONED_BY, ANNOTATION_PAUSED, ANNOTATION_PAUSED_BY
-from kairos_operator.api.resources import JOBS, NODE_OP_UPGRADES, NODE_OPS, NODES, PODS, Resource
-from tests.sandbox.store import Store
-from tests.sim.cluster import Object
+from kairos_operator.api.resources import NODES
 from tests.sim.incidents import Incident
-from tests.sim.machines import Machine
+from tests.sim.people import People
 from tests.sim.scenario import NodePlan, Temper
 
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
-FINAL = ("Completed", "Failed")
 
-
-class Misfortune:
+class Misfortune(People):
     """Puts the incidents that are not muted on the timeline."""
 
     def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-        self._cluster = simulation.cluster
-        self._world = simulation.world
-        self._truth = simulation.truth
+        super().__init__(simulation)
         self.last = 0.0  # when the last of them is over
         for index, incident in enumerate(simulation.scenario.incidents):
             if {f"i{index}", incident.kind, "incidents"}.isdisjoint(simulation.scenario.muted):
                 self._cluster.timeline.at(incident.at, partial(_KINDS[incident.kind], self, incident))
                 self.last = max(self.last, incident.at + 600.0)
-
-    def _note(self, actor: str, place: str, what: str, why: str = "") -> None:
-        self._cluster.journal.note(self._cluster.now, actor, place, what, why)
-
-    def _machine(self, incident: Incident) -> Machine:
-        machines = list(self._world.machines.values())
-        return machines[int(incident.choice * len(machines))]
-
-    def _pick(self, objects: list[Object], incident: Incident) -> Object | None:
-        return objects[int(incident.choice * len(objects))] if objects else None
-
-    def _patch(self, res: Resource, obj: Object, body: Mapping[str, Any]) -> None:
-        meta = obj["metadata"]
-        self._cluster.attempt(
-            "person", lambda s: s.patch(res, meta["name"], dict(body), meta.get("namespace"))
-        )
-
-    def _delete(self, res: Resource, obj: Object, *, actor: str = "person") -> None:
-        self._cluster.attempt(actor, partial(_delete, res, obj))
 
     # Nodes
 
@@ -97,107 +70,6 @@ class Misfortune:
                 NODES, node, {"metadata": {"labels": {"pool": "a" if incident.amount < 0.5 else "b"}}}
             )
 
-    # People
-
-    def _cordon(self, incident: Incident) -> None:
-        node = self._cluster.find(NODES, self._machine(incident).name)
-        if node is not None:
-            self._note("person", node["metadata"]["name"], "cordons")
-            self._patch(NODES, node, {"spec": {"unschedulable": True}})
-
-    def _uncordon(self, incident: Incident) -> None:
-        node = self._cluster.find(NODES, self._machine(incident).name)
-        if node is not None:
-            self._note("person", node["metadata"]["name"], "uncordons")
-            self._truth.excuse(node["metadata"]["name"], "uncordoned")
-            self._patch(NODES, node, {"spec": {"unschedulable": None}})
-
-    def _take_over(self, incident: Incident) -> None:
-        cordoned = [
-            node
-            for node in self._cluster.all(NODES)
-            if ANNOTATION_CORDONED_BY in (node["metadata"].get("annotations") or {})
-        ]
-        node = self._pick(cordoned, incident)
-        if node is not None:
-            self._note("person", node["metadata"]["name"], "makes the cordon their own")
-            self._patch(NODES, node, {"metadata": {"annotations": {ANNOTATION_CORDONED_BY: None}}})
-
-    def _edit(self, incident: Incident) -> None:
-        operation = self._operation(incident)
-        if operation is not None:
-            concurrency = 1 + int(incident.amount * 3)
-            self._note(
-                "person", operation[1]["metadata"]["name"], "edits the spec", f"concurrency {concurrency}"
-            )
-            self._patch(*operation, {"spec": {"concurrency": concurrency}})
-
-    def _delete_operation(self, incident: Incident) -> None:
-        operation = self._operation(incident)
-        if operation is not None:
-            self._note("person", operation[1]["metadata"]["name"], "deletes the operation")
-            self._delete(*operation)
-
-    def _pause(self, incident: Incident) -> None:
-        operation = self._operation(incident)
-        if operation is not None:
-            self._note("person", operation[1]["metadata"]["name"], "pauses")
-            self._patch(*operation, {"metadata": {"annotations": {ANNOTATION_PAUSED: "true"}}})
-            self._cluster.timeline.after(5.0 + 200.0 * incident.amount, self.resume_all)
-
-    def resume_all(self) -> None:
-        """Somebody removes every pause."""
-        for resource in (NODE_OPS, NODE_OP_UPGRADES):
-            for obj in self._cluster.all(resource):
-                annotations = obj["metadata"].get("annotations") or {}
-                if ANNOTATION_PAUSED in annotations and ANNOTATION_PAUSED_BY not in annotations:
-                    self._note("person", obj["metadata"]["name"], "resumes")
-                    self._patch(resource, obj, {"metadata": {"annotations": {ANNOTATION_PAUSED: None}}})
-
-    def _delete_child_pod(self, incident: Incident) -> None:
-        pods = [p for p in self._cluster.all(PODS) if "app" not in (p["metadata"].get("labels") or {})]
-        pod = self._pick(pods, incident)
-        if pod is not None:
-            self._truth.excuse(pod["spec"]["nodeName"], "a pod was deleted")
-            self._note("person", pod["spec"]["nodeName"], "deletes a pod", pod["metadata"]["name"])
-            self._delete(PODS, pod)
-
-    def _delete_child_job(self, incident: Incident) -> None:
-        job = self._pick(self._cluster.all(JOBS), incident)
-        if job is not None:
-            node = job["spec"]["template"]["spec"]["nodeName"]
-            self._truth.excuse(node, "its Job was deleted")
-            self._truth.deleted_jobs.add(job["metadata"]["uid"])
-            self._note("person", node, "deletes the Job", job["metadata"]["name"])
-            self._delete(JOBS, job)
-
-    def _user_pod(self, incident: Incident) -> None:
-        pods = [p for p in self._cluster.all(PODS) if "app" in (p["metadata"].get("labels") or {})]
-        pod = self._pick(pods, incident)
-        if pod is not None and incident.kind == "delete-user-pod":
-            self._delete(PODS, pod)
-        elif pod is not None:
-            meta = pod["metadata"]
-            self._cluster.attempt(
-                "world",
-                lambda s: s.patch(
-                    PODS,
-                    meta["name"],
-                    {"status": {"phase": "Failed"}},
-                    meta["namespace"],
-                    subresource="status",
-                ),
-            )
-
-    def _operation(self, incident: Incident) -> tuple[Resource, Object] | None:
-        found = [
-            (resource, obj)
-            for resource in (NODE_OPS, NODE_OP_UPGRADES)
-            for obj in self._cluster.all(resource)
-            if (obj.get("status") or {}).get("phase") not in FINAL
-        ]
-        return found[int(incident.choice * len(found))] if found else None
-
     # The operator, the API server, the clock
 
     def _replica(self, incident: Incident) -> str:
@@ -233,11 +105,6 @@ class Misfortune:
     def _set_right(self, seconds: float) -> None:
         self._note("world", "", "the operator's clock is set right")
         self._simulation.skew -= seconds
-
-
-def _delete(resource: Resource, obj: Object, store: Store) -> Object:
-    meta = obj["metadata"]
-    return store.delete(resource, meta["name"], meta.get("namespace"), propagation="Background")
 
 
 _KINDS: Mapping[str, Callable[[Misfortune, Incident], None]] = {
