@@ -92,8 +92,7 @@ class Storm:
                     await operator.start()
                 await self._count(arena)
         except (AssertionError, TimeoutError) as fault:
-            left = self.plane.kubectl("get", "nodeops,nodeopupgrades", "-A", "-o", "yaml", check=False).stdout
-            self.tally.faults.append(f"rollout {number} ({trouble.__name__.strip('_')}): {fault}\n{left}")
+            self.tally.faults.append(f"rollout {number} ({trouble.__name__.strip('_')}): {fault}")
         finally:
             operator.kill()
         self.say(f"rollout {number}, {trouble.__name__.strip('_').replace('_', ' ')}: {self.tally}")

@@ -16,7 +16,7 @@ from kairos_operator.api.names import ANNOTATION_CORDONED_BY
 from kairos_operator.api.resources import EVENTS, NODE_OP_UPGRADES, NODE_OPS, NODES, Resource
 from tests.cluster.controlplane import Cluster
 from tests.cluster.rollouts import verdict
-from tests.cluster.rollouts.evidence import Evidence, phase
+from tests.cluster.rollouts.evidence import Evidence, phase, story
 from tests.cluster.rollouts.place import Place
 from tests.cluster.rollouts.recorder import Obj, path_of
 from tests.cluster.rollouts.replica import Replica
@@ -111,7 +111,7 @@ class Arena(Place):
         try:
             await self.recorder.until(fact, what, seconds)
         except TimeoutError as late:
-            raise TimeoutError(f"{late}\n{self._story()}") from None
+            raise TimeoutError(f"{late}\n{story(self.recorder)}") from None
 
     async def until_says(self, node: str, text: str, name: str = "op", namespace: str = "") -> None:
         """Returns once the message of a node contains `text`."""
@@ -130,7 +130,7 @@ class Arena(Place):
             f"{name} is finished",
         )
         status = self.status(name, namespace)
-        assert status["phase"] == phase, self._story()
+        assert status["phase"] == phase, story(self.recorder)
         return status
 
     async def upgraded(
@@ -142,20 +142,12 @@ class Arena(Place):
             f"{name} is finished",
         )
         status = self.upgrade_status(name, namespace)
-        assert status["phase"] == phase, self._story()
+        assert status["phase"] == phase, story(self.recorder)
+        # The NodeOp was final before, but comes by another watch, which may be behind.
+        await self.until(
+            lambda: self.status(name, namespace).get("phase") in (None, *FINAL), f"{name} is seen finished"
+        )
         return status
-
-    def _story(self) -> str:
-        lines = []
-        for (namespace, name), op in self.recorder.latest[NODE_OPS].items():
-            status = op.get("status") or {}
-            lines.append(f"NodeOp {namespace}/{name}: {status.get('phase')}: {status.get('message')}")
-            for node, record in (status.get("nodeStatuses") or {}).items():
-                lines.append(f"  {node}: {record['phase']} {record['step']}: {record.get('message')}")
-        for (namespace, name), upgrade in self.recorder.latest[NODE_OP_UPGRADES].items():
-            status = upgrade.get("status") or {}
-            lines.append(f"NodeOpUpgrade {namespace}/{name}: {status.get('phase')}: {status.get('message')}")
-        return "\n".join(lines)
 
     def node(self, short: str) -> NodeView:
         """What a node itself knows."""
@@ -232,7 +224,7 @@ class Arena(Place):
             "all operations are gone once deleted",
         )
         found += [fault for fault in verdict.faults(evidence) if fault not in found]
-        assert not found, "\n".join([*found, self._story()])
+        assert not found, "\n".join([*found, story(self.recorder)])
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
 from tests.cluster.rollouts.recorder import Obj, Recorder
 from tests.sandbox.fleet import Journal
 
@@ -63,3 +64,21 @@ def timeless(obj: Obj) -> Any:
     nodes = nodes_of(obj)
     bare = {name: {k: v for k, v in node.items() if k not in _TIMES} for name, node in nodes.items()}
     return {**told, "nodeStatuses": bare}
+
+
+def story(recorder: Recorder) -> str:
+    """How the operations stand, for whoever reads a fault."""
+    lines = []
+    for resource in (NODE_OP_UPGRADES, NODE_OPS):
+        for (namespace, name), op in recorder.latest[resource].items():
+            lines.append(f"{resource.kind} {namespace}/{name}: {phase(op)}: {status(op).get('message')}")
+            held = {
+                key: op["metadata"].get(key) for key in ("deletionTimestamp", "finalizers", "ownerReferences")
+            }
+            lines.append(f"  {held}")
+            if resource is NODE_OPS:
+                lines += [
+                    f"  {node}: {one['phase']} {one.get('step')}: {one.get('message')}"
+                    for node, one in nodes_of(op).items()
+                ]
+    return "\n".join(lines)
