@@ -1,4 +1,4 @@
-"""Writes what is generated from the models: the CRDs and docs/reference.md.
+"""Writes what is generated from the models: the CRDs, docs/reference.md and the dashboard.
 
 With --check, it fails where the files differ instead.
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dashboard import dashboard
 from reference import reference
 
 from kairos_operator.api.crd import MODELS, custom_resource_definition
@@ -51,6 +52,7 @@ def generated() -> dict[Path, str]:
         **files,
         ROOT / "crds" / "kustomization.yaml": as_yaml(kustomization),
         ROOT / "docs" / "reference.md": reference(),
+        ROOT / "config" / "prometheus" / "dashboard.json": dashboard(),
     }
 
 

@@ -6,9 +6,10 @@ Every replica serves them, leader or not: the API server asks whichever the Serv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,21 @@ class CacheLookups:
 class Admission:
     """The webhooks of one replica: `serving` answers, `keep` looks after what the answers need."""
 
-    def __init__(self, settings: Settings, client: KubeClient, clock: Clock, nodes: Store[NodeView]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: KubeClient,
+        clock: Clock,
+        nodes: Store[NodeView],
+        on_review: Callable[[str, int, float], None],
+    ) -> None:
         self._port = settings.webhook_port
         self._clock = clock
         self._context = server_context()
         namespaces: Store[NamespaceView] = Store(parse_namespace)
         self._reflector = Reflector(client, NAMESPACES, namespaces, clock=clock)
         knowledge = Knowledge(settings.default_image, CacheLookups(nodes, namespaces))
-        self._server = AdmissionServer(knowledge, self._context)
+        self._server = AdmissionServer(knowledge, self._context, on_review)
         place = Place(settings.namespace)
         self._own = Certificates(client, ApiError, self._context, place, clock.now)
         self._directory = settings.webhook_cert_dir
@@ -86,6 +94,10 @@ class Admission:
         if not (self._files.loaded if self._directory else self._own.ready.is_set()):
             return "no certificate yet"
         return "" if self._listening else "not listening yet"
+
+    def certificate_ends(self) -> datetime | None:
+        """When the certificate that is served ends."""
+        return self._files.ends if self._directory else self._own.ends
 
     async def keep(self) -> None:
         """Look after the certificate and the cache of namespaces, for ever."""

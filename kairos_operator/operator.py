@@ -18,7 +18,7 @@ from typing import Any
 
 from kairos_operator.admission import Admission
 from kairos_operator.core.snapshot import Images
-from kairos_operator.runtime import health
+from kairos_operator.endpoints import Endpoints
 from kairos_operator.runtime.apply import Applier
 from kairos_operator.runtime.backoff import Backoff
 from kairos_operator.runtime.caches import Caches, filled
@@ -59,6 +59,7 @@ class Operator:
     controller: Controller
     elector: LeaderElector | None
     admission: Admission | None
+    endpoints: Endpoints
 
     @classmethod
     def assemble(cls, settings: Settings, api: Kr8sApi) -> Operator:
@@ -85,20 +86,24 @@ class Operator:
                 key.kind.value.kind, seconds, "error" if trouble else "success", trouble
             ),
         )
-        # The certificate is every replica's affair, so its client is not fenced.
+        # The certificate and who may read metrics are every replica's affair, so this client is not fenced.
         unfenced = KubeClient(api, on_call=metrics.count_call, in_flight=2)
-        admission = Admission(settings, unfenced, clock, caches.nodes) if settings.webhook_port else None
+        admission = None
+        if settings.webhook_port:
+            admission = Admission(settings, unfenced, clock, caches.nodes, metrics.count_review)
+            metrics.follow_certificate("webhook", admission.certificate_ends)
         return cls(
             settings,
             clock,
             metrics,
-            RolloutMetrics(metrics.registry, caches),
+            RolloutMetrics(metrics.registry, caches, clock.now),
             caches,
             reflectors,
             recorder,
             controller,
             elector,
             admission,
+            Endpoints(settings, unfenced, clock, metrics),
         )
 
     def unsynced(self) -> str:
@@ -141,6 +146,7 @@ async def _until_told(operator: Operator) -> int:
     background = [asyncio.create_task(r.run()) for r in operator.reflectors]
     background.append(asyncio.create_task(operator.recorder.run()))
     background.append(asyncio.create_task(follow_lag(operator.metrics.count_lag)))
+    background.append(asyncio.create_task(operator.endpoints.keep()))
     if operator.admission is not None:
         background.append(asyncio.create_task(operator.admission.keep()))
     leading, asked = asyncio.create_task(operator.lead()), asyncio.create_task(told.wait())
@@ -177,24 +183,13 @@ async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 @asynccontextmanager
 async def _served(operator: Operator) -> AsyncIterator[None]:
-    """Probes and metrics on their addresses, where they have one."""
-    settings = operator.settings
+    """Everything that this replica serves."""
+    ready = {"caches": operator.unsynced}
     async with AsyncExitStack() as stack:
         if operator.admission is not None:
             await stack.enter_async_context(operator.admission.serving())
-        if settings.health_address is not None:
-            ready = {"caches": operator.unsynced}
-            if operator.admission is not None:
-                ready["webhooks"] = operator.admission.unready
-            probes = health.probe_app({"ping": lambda: ""}, ready)
-            await stack.enter_async_context(
-                health.serving(probes, settings.health_address.host, settings.health_address.port)
-            )
-        if settings.metrics_address is not None:
-            app = health.metrics_app(operator.metrics.registry)
-            await stack.enter_async_context(
-                health.serving(app, settings.metrics_address.host, settings.metrics_address.port)
-            )
+            ready["webhooks"] = operator.admission.unready
+        await stack.enter_async_context(operator.endpoints.serving({"ping": lambda: ""}, ready))
         yield
 
 

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
+from kairos_operator.environment import BadSetting as BadSetting
+from kairos_operator.environment import image_in, own_namespace, way_to_cluster
 from kairos_operator.logs import LEVELS, LogFormat
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LEASE_NAME = "ce9721c3.kairos.io"  # the Go operator's: while both are installed, only one of the two acts
 V = TypeVar("V")
-
-
-class BadSetting(Exception):
-    """A flag or variable cannot be used; the message names it and says what would do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,11 @@ class Address:
 
     host: str
     port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine, or this pod, can reach it."""
+        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class LeaseTimes:
 class Settings:
     """All settings of `kairos-operator run`.
 
-    `kubeconfig` None means the service account of the pod. An address None means "do not serve". A
+    `kubeconfig` None means the service account of the pod. An address None means "do not serve". Metrics that are
+    not `metrics_secure` are served on loopback only; an empty `metrics_cert_path` means a certificate of our own. A
     `webhook_port` of 0 means no webhooks; an empty `webhook_cert_dir`, that the operator makes its own
     certificate. An empty image means that none was configured.
     """
@@ -57,6 +61,8 @@ class Settings:
     leader_elect: bool
     lease: LeaseTimes
     metrics_address: Address | None
+    metrics_secure: bool
+    metrics_cert_path: str
     health_address: Address | None
     webhook_port: int
     webhook_cert_dir: str
@@ -76,13 +82,15 @@ class Settings:
     ) -> Settings:
         """The settings from parsed flags and an environment. Raises BadSetting."""
         return cls(
-            kubeconfig=_kubeconfig(args.kubeconfig, environ, service_account),
+            kubeconfig=way_to_cluster(args.kubeconfig, environ, service_account),
             context=args.context or None,
-            namespace=_namespace(environ, service_account),
+            namespace=own_namespace(environ, service_account),
             pod_name=environ.get("CONTROLLER_POD_NAME", ""),
             leader_elect=args.leader_elect,
             lease=_lease_times(args),
-            metrics_address=_checked("--metrics-bind-address", args.metrics_bind_address, parse_address),
+            metrics_address=_metrics_address(args.metrics_bind_address, secure=args.metrics_secure),
+            metrics_secure=args.metrics_secure,
+            metrics_cert_path=args.metrics_cert_path,
             health_address=_checked(
                 "--health-probe-bind-address", args.health_probe_bind_address, parse_address
             ),
@@ -90,9 +98,9 @@ class Settings:
             webhook_cert_dir=args.webhook_cert_dir,
             log_level=_one_of("--log-level", args.log_level, LEVELS),
             log_format=cast(LogFormat, _one_of("--log-format", args.log_format, ("text", "json"))),
-            operator_image=_image("OPERATOR_IMAGE", environ, "the image that this operator runs from"),
-            sentinel_image=_image("SENTINEL_IMAGE", environ),
-            default_image=_image("NODEOP_DEFAULT_IMAGE", environ) or "busybox:latest",
+            operator_image=image_in("OPERATOR_IMAGE", environ, "the image that this operator runs from"),
+            sentinel_image=image_in("SENTINEL_IMAGE", environ),
+            default_image=image_in("NODEOP_DEFAULT_IMAGE", environ) or "busybox:latest",
         )
 
 
@@ -117,7 +125,12 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
             f"{times.retry_period:g}s",
             "between two tries to get or renew the lease",
         ),
-        ("metrics-bind-address", "0", "where /metrics is served, such as :8080; 0 for nowhere"),
+        ("metrics-bind-address", "0", "where /metrics is served, such as :8443; 0 for nowhere"),
+        (
+            "metrics-cert-path",
+            "",
+            "a directory with tls.crt and tls.key for the metrics; else the operator makes its own",
+        ),
         ("health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 for nowhere"),
         ("webhook-port", "9443", "where the admission webhooks are served; 0 for no webhooks"),
         ("webhook-cert-dir", "", "a directory with tls.crt and tls.key; else the operator makes its own"),
@@ -127,15 +140,28 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     for name, default, text in flags:
         told = f"{text} (default: {default})" if default else text
         parser.add_argument(f"--{name}", default=default, metavar="VALUE", help=told)
-    parser.add_argument(
-        "--leader-elect",
-        nargs="?",
-        const=True,
-        default=False,
-        type=_parse_bool,
-        metavar="BOOL",
-        help="act only while holding a Lease, so that several replicas can run",
+    switches = (
+        ("leader-elect", False, "act only while holding a Lease, so that several replicas can run"),
+        (
+            "metrics-secure",
+            True,
+            "serve metrics over HTTPS to whom the API server lets read them; false: plainly, on loopback only",
+        ),
     )
+    for name, preset, text in switches:
+        parser.add_argument(
+            f"--{name}", nargs="?", const=True, default=preset, type=_parse_bool, metavar="BOOL", help=text
+        )
+
+
+def _metrics_address(text: str, *, secure: bool) -> Address | None:
+    address = _checked("--metrics-bind-address", text, parse_address)
+    if address is not None and not secure and not address.loopback:
+        raise BadSetting(
+            f"--metrics-secure=false cannot be used with --metrics-bind-address {text!r}, where everybody could read"
+            " them: give an address such as 127.0.0.1:8080, or leave --metrics-secure out"
+        )
+    return address
 
 
 def parse_address(text: str) -> Address | None:
@@ -195,44 +221,3 @@ def _lease_times(args: argparse.Namespace) -> LeaseTimes:
             f" grow in this order, and be more than 0 (given: {', '.join(reversed(values))}); 2s, 10s, 15s will do"
         )
     return times
-
-
-def _kubeconfig(flag: str, environ: Mapping[str, str], service_account: Path) -> str | None:
-    """In the order of controller-runtime: flag, KUBECONFIG, service account, the user's own file."""
-    named = flag or environ.get("KUBECONFIG", "")
-    if named:
-        if not any(Path(part).expanduser().is_file() for part in named.split(":")):
-            source = "--kubeconfig" if flag else "KUBECONFIG"
-            raise BadSetting(f"{source} names {named!r}, which does not exist: give a kubeconfig that does")
-        return named
-    if "KUBERNETES_SERVICE_HOST" in environ and (service_account / "token").is_file():
-        return None
-    own = Path(environ.get("HOME", "/")) / ".kube" / "config"
-    if own.is_file():
-        return str(own)
-    raise BadSetting(
-        f"there is no way to a cluster: name a kubeconfig with --kubeconfig or KUBECONFIG (there is no {own}),"
-        " or run in a pod with a service account"
-    )
-
-
-def _namespace(environ: Mapping[str, str], service_account: Path) -> str:
-    """The namespace this operator lives in: where its lease, its certificate and its own pods are."""
-    named = environ.get("CONTROLLER_POD_NAMESPACE", "").strip()
-    if not named:
-        try:
-            named = (service_account / "namespace").read_text().strip()
-        except OSError:
-            named = "default"
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", named):
-        raise BadSetting(f"CONTROLLER_POD_NAMESPACE {named!r} cannot be used: give the name of a namespace")
-    return named
-
-
-def _image(name: str, environ: Mapping[str, str], needed_as: str = "") -> str:
-    image = environ.get(name, "").strip()
-    if needed_as and not image:
-        raise BadSetting(f"{name} is not set: set it to {needed_as}")
-    if re.search(r"\s", image):
-        raise BadSetting(f"{name} {image!r} cannot be used: give one image reference, without spaces")
-    return image

@@ -1,4 +1,4 @@
-"""Finds the shells that the generated scripts are tested under.
+"""Finds the shells that the generated scripts are tested under, and the programs that check what is shipped.
 
 Rules: what is on PATH wins; what is fetched goes to the user's cache and never into the repository; two test
 runs at once fetch once; with CI=true a missing tool is an error, elsewhere it is None and the caller skips.
@@ -56,29 +56,41 @@ def find_busybox() -> Path | None:
 
     Raises ToolMissingError in CI where neither can be had.
     """
-    found = shutil.which("busybox")
+    return _found("busybox", "busybox-static")
+
+
+def find_promtool() -> Path | None:
+    """Prometheus's promtool: the one on PATH, or Debian's, unpacked into the cache.
+
+    Raises ToolMissingError in CI where neither can be had.
+    """
+    return _found("promtool", "prometheus")
+
+
+def _found(program: str, package: str) -> Path | None:
+    found = shutil.which(program)
     if found:
         return Path(found)
-    target = cache_root() / "busybox-static" / "busybox"
+    target = cache_root() / package / program
     with file_lock(target.parent.with_suffix(".lock")):
         if not target.exists():
-            problem = _fetch_busybox(target)
+            problem = _fetch(program, package, target)
             if problem and in_ci():
-                raise ToolMissingError(f"busybox is not on PATH ({problem}): apt-get install busybox-static")
+                raise ToolMissingError(f"{program} is not on PATH ({problem}): apt-get install {package}")
     return target if target.exists() else None
 
 
-def _fetch_busybox(target: Path) -> str:
-    """Unpacks busybox-static to `target`, and returns why that failed, or nothing."""
+def _fetch(program: str, package: str, target: Path) -> str:
+    """Unpacks a package's program to `target`, and returns why that failed, or nothing."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         return "and there is no apt-get to fetch it with"
     with tempfile.TemporaryDirectory() as scratch:
-        problem = _apt_download("busybox-static", Path(scratch))
+        problem = _apt_download(package, Path(scratch))
         if problem:
             return problem
-        package = next(Path(scratch).glob("busybox-static_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", str(package), scratch], check=True, timeout=FETCH_TIMEOUT)
-        binary = next(path for path in Path(scratch).glob("**/bin/busybox") if path.is_file())
+        archive = next(Path(scratch).glob(f"{package}_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", str(archive), scratch], check=True, timeout=FETCH_TIMEOUT)
+        binary = next(path for path in Path(scratch).glob(f"**/bin/{program}") if path.is_file())
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = target.with_suffix(f".{os.getpid()}")
         shutil.copy2(binary, staged)

@@ -94,6 +94,11 @@ class Certificates:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _served: Keychain | None = None
 
+    @property
+    def ends(self) -> datetime | None:
+        """When the certificate that is served ends; None while there is none."""
+        return self._served.current.ends if self._served else None
+
     async def step(self, *, renew: bool = False) -> Keychain:
         """Everything that is to be done now. Raises the client's errors, other than lost races; then step again.
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
+
+from cryptography import x509
 
 from webhooks.keys import load_into
 
@@ -31,6 +34,11 @@ class CertificateFiles:
     def loaded(self) -> bool:
         """Whether a certificate is in use."""
         return self._seen != (b"", b"")
+
+    @property
+    def ends(self) -> datetime | None:
+        """When the certificate in use ends; None while there is none."""
+        return x509.load_pem_x509_certificate(self._seen[0]).not_valid_after_utc if self.loaded else None
 
     async def keep(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Looks at the files for ever."""

@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -61,10 +62,17 @@ class AdmissionServer:
     """Serves the webhooks of both kinds over TLS, from `start` to `stop`.
 
     `context` may be given new certificates while the server runs: new connections get them, open ones stay.
+    `on_review` is told of every answer to a review: path, HTTP status and seconds.
     """
 
-    def __init__(self, knowledge: Knowledge, context: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        context: ssl.SSLContext,
+        on_review: Callable[[str, int, float], None] | None = None,
+    ) -> None:
         self._knowledge = knowledge
+        self._on_review = on_review
         self._context = context
         self._server: asyncio.Server | None = None
         self._silent: set[web.RequestHandler] = set()
@@ -107,7 +115,8 @@ class AdmissionServer:
         app = web.Application(client_max_size=MAX_BODY)
         for resource in MODELS:
             for name, door in DOORS.items():
-                app.router.add_post(path_of(name, resource), self._handler(resource, door))
+                path = path_of(name, resource)
+                app.router.add_post(path, self._told(path, self._handler(resource, door)))
         return app
 
     def _connection(self) -> asyncio.Protocol:
@@ -123,6 +132,20 @@ class AdmissionServer:
         if protocol in self._silent:
             self._silent.remove(protocol)
             protocol.force_close()
+
+    def _told(self, path: str, review: Handler) -> Handler:
+        """`review`, with `on_review` told of its answers."""
+        on_review = self._on_review
+        if on_review is None:
+            return review
+
+        async def timed(http: web.Request) -> web.StreamResponse:
+            began = time.perf_counter()
+            response = await review(http)
+            on_review(path, response.status, time.perf_counter() - began)
+            return response
+
+        return timed
 
     def _handler(self, resource: Resource, door: Door) -> Handler:
         async def review(http: web.Request) -> web.Response:

@@ -6,14 +6,16 @@ Pod's events, so it says what is missing. `?verbose` shows the lines of a passin
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 Check = Callable[[], str]  # "" when fine, else what is wrong, in a few words
+Serving = AbstractAsyncContextManager[int]
 
 
 def probe_app(live: Mapping[str, Check], ready: Mapping[str, Check]) -> web.Application:
@@ -36,12 +38,17 @@ def metrics_app(registry: CollectorRegistry) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve the app while the block runs; yields the port (of which 0 takes any). Raises OSError."""
+async def serving(
+    app: web.Application, host: str, port: int, context: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Serve the app while the block runs, over TLS with a context; yields the port (of which 0 takes any).
+
+    Raises OSError where the address cannot be had.
+    """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host or None, port).start()
+        await web.TCPSite(runner, host or None, port, ssl_context=context).start()
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

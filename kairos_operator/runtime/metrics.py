@@ -8,6 +8,7 @@ fixed sets: never the name of an object.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -18,6 +19,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
 # the reasons for which a watch ends that are worth telling apart; anything else counts as "other"
 WATCH_ENDS = frozenset({"closed", "Expired", "Gone", "Unreachable", "Forbidden", "TooManyRequests"})
+EVICTIONS = ("accepted", "refused", "failed")
 
 
 class Metrics:
@@ -57,6 +59,22 @@ class Metrics:
             "How late the event loop was, looked at ten times a second.",
             buckets=LAG_SECONDS,
             registry=self.registry,
+        )
+        self._evictions = self._counter(
+            "kairos_operator_evictions", "Evictions that were asked for, by what came of it.", "result"
+        )
+        for result in EVICTIONS:
+            self._evictions.labels(result)
+        self._reviews = self._counter(
+            "controller_runtime_webhook_requests", "Admission reviews, by HTTP status.", "webhook", "code"
+        )
+        self._review_seconds = self._histogram(
+            "controller_runtime_webhook_latency_seconds", "How long admission reviews took.", "webhook"
+        )
+        self._certificate_ends = self._gauge(
+            "kairos_operator_certificate_expiry_timestamp_seconds",
+            "When the certificate that is served ends, in seconds since 1970; NaN while there is none.",
+            "certificate",
         )
         self._leader = self._gauge("leader_election_master_status", "1 while this replica leads.", "name")
         self._watch_ends = self._counter(
@@ -99,6 +117,8 @@ class Metrics:
         """What `KubeClient` is to have as `on_call`."""
         self._calls.labels(verb, resource, code).inc()
         self._call_seconds.labels(verb, resource).observe(seconds)
+        if resource == "pods/eviction":
+            self._evictions.labels(_eviction_result(code)).inc()
 
     def count_bytes(self, verb: str, resource: str, sent: int, received: int) -> None:
         """What `KubeClient` is to have as `on_bytes`."""
@@ -106,6 +126,20 @@ class Metrics:
             self._bytes.labels(verb, resource, "sent").inc(sent)
         if received:
             self._bytes.labels(verb, resource, "received").inc(received)
+
+    def count_review(self, webhook: str, code: int, seconds: float) -> None:
+        """What `AdmissionServer` is to have as `on_review`; `webhook` is one of its few paths."""
+        self._reviews.labels(webhook, str(code)).inc()
+        self._review_seconds.labels(webhook).observe(seconds)
+
+    def follow_certificate(self, name: str, ends: Callable[[], datetime | None]) -> None:
+        """Show when a certificate ends."""
+
+        def timestamp() -> float:
+            moment = ends()
+            return moment.timestamp() if moment else float("nan")
+
+        self._certificate_ends.labels(name).set_function(timestamp)
 
     def count_lag(self, seconds: float) -> None:
         """What `follow_lag` is to tell."""
@@ -117,3 +151,10 @@ class Metrics:
         self._reconcile_seconds.labels(controller).observe(seconds)
         if reason:
             self._reconcile_errors.labels(controller, reason).inc()
+
+
+def _eviction_result(code: str) -> str:
+    """A pod that is gone already needs no eviction; 429 is a budget's refusal."""
+    if code.startswith("2") or code == "404":
+        return "accepted"
+    return "refused" if code == "429" else "failed"
