@@ -1,4 +1,6 @@
-"""How large a NodeOp's status is when all is over, for node names and messages of several lengths."""
+"""How large a NodeOp's status is when all is over, for node names and messages of several lengths: as it would be with
+every detail, and as it is stored.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,8 @@ from datetime import UTC, datetime
 
 from kairos_operator.api.names import Role, child_name
 from kairos_operator.api.status import NodePhase, NodeStatus, Outcome, RebootStatus, Step
+from kairos_operator.core.folding import fitted, message_limit
+from kairos_operator.core.site import bounded
 
 LIMIT = 1_572_864  # etcd's --max-request-bytes
 NODES = 5000
@@ -14,12 +18,13 @@ _NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _NAMES = {
     "short names (worker-0001)": 11,
     "cloud names (ip-10-0-12-34.eu-central-1.compute.internal)": 44,
-    "the longest names (253 characters)": 253,
+    "as long as a hostname can be (63 characters)": 63,
+    "as long as a node name can be (253 characters)": 253,
 }
 _MESSAGES = {
     "no message": 0,
-    "usual (60 characters)": 60,
-    "all failed, 300 characters": 300,
+    "60 characters": 60,
+    "300 characters": 300,
     "1,024 characters": 1024,
 }
 
@@ -50,10 +55,23 @@ def stored(found: dict[str, NodeStatus]) -> int:
     return len(json.dumps({name: one.render() for name, one in found.items()}, separators=(",", ":")))
 
 
+def kept(found: dict[str, NodeStatus]) -> dict[str, NodeStatus]:
+    """The entries as they are stored: with messages as long as there is room for, and folded where they must be."""
+    limit = message_limit(len(found))
+    short = {
+        name: one.model_copy(update={"message": bounded(one.message or "", limit) or None})
+        for name, one in found.items()
+    }
+    return fitted({}, short)
+
+
 def markdown() -> str:
     """Sizes for all lengths, as a Markdown table."""
     lines = [f"| {NODES:,} nodes | " + " | ".join(_MESSAGES) + " |", "|---|" + "---|" * len(_MESSAGES)]
     for title, name in _NAMES.items():
-        cells = (f"{stored(entries(NODES, name, size)) / 1e6:.2f} MB" for size in _MESSAGES.values())
+        cells = []
+        for size in _MESSAGES.values():
+            whole = entries(NODES, name, size)
+            cells.append(f"{stored(whole) / 1e6:.2f} -> {stored(kept(whole)) / 1e6:.2f} MB")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", f"etcd refuses more than {LIMIT / 1e6:.2f} MB."])
