@@ -56,7 +56,11 @@ def check_enclosed() -> None:
     if sys.platform != "linux" or os.geteuid() != 0:
         raise NotEnclosedError("needs root on Linux")
     box = box_namespaces()
-    for whose, found in (("this process", namespaces()), ("process 1", namespaces(1))):
+    for whose, pid in (("this process", os.getpid()), ("process 1", 1)):
+        try:
+            found = namespaces(pid)
+        except OSError as error:
+            raise NotEnclosedError(f"{whose} does not let itself be looked at: {error}") from error
         shared = [kind for kind in KINDS if found[kind] == box[kind]]
         if shared:
             raise NotEnclosedError(f"{whose} is in the box's own namespaces: {', '.join(shared)}")
