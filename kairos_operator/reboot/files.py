@@ -1,8 +1,9 @@
-"""The two files of one Job in the sentinel directory, which is the node's and so survives its reboot.
+"""The files of one Job in the sentinel directory, which is the node's and so survives its reboot.
 
 The sentinel, named after the Job, is written by the Job's pod when its work has succeeded. The marker,
 `<job>.rebooting`, is written by this program before it reboots, and holds the boot id of that moment: it
-tells a pod that replaces this one whether the reboot still has to come. What a method writes or removes is so
+tells a pod that replaces this one whether the reboot still has to come. The count, `<job>.requests`, has a byte
+for each time the node was asked to reboot. What a method writes or removes is so
 on disk when it returns.
 """
 
@@ -32,6 +33,19 @@ class JobFiles:
         """Where this program writes the boot id before a reboot."""
         return self.directory / f"{self.job}.rebooting"
 
+    @property
+    def count(self) -> Path:
+        """Where this program keeps how often it asked for the reboot."""
+        return self.directory / f"{self.job}.requests"
+
+    def count_request(self) -> int:
+        """Counts one more request for the reboot; returns how many that makes."""
+        with self.count.open("ab") as file:
+            file.write(b".")
+            file.flush()
+            os.fsync(file.fileno())
+            return file.tell()
+
     def work_succeeded(self) -> bool:
         """Whether the sentinel is there."""
         return self.sentinel.is_file()
@@ -60,9 +74,9 @@ class JobFiles:
         self._flush_directory()
 
     def remove_all(self) -> None:
-        """Removes sentinel and marker, whichever is there."""
-        self.sentinel.unlink(missing_ok=True)
-        self.marker.unlink(missing_ok=True)
+        """Removes sentinel, marker and count, whichever is there."""
+        for path in (self.sentinel, self.marker, self.count):
+            path.unlink(missing_ok=True)
         self._flush_directory()
 
     def _flush_directory(self) -> None:

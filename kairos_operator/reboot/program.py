@@ -7,6 +7,8 @@ Rules:
   state `completed` together with the boot id before the reboot.
 - "Came back" is the fact that the node's boot id is another than the recorded one. A record with the present
   boot id means that the program ended before the reboot happened, so it is asked for again.
+- A node whose boot id stays the same is asked three times at most: a boot id that the kernel shares with others, as
+  in a container that plays a node, never changes, and rebooting for ever would not help.
 - The marker file says the same to a pod that replaces this one and finds its own annotations empty.
 - Errors of the API server and of the file system are repeated until they pass or the pod is deleted; the
   operator's deadline ends that. An error of the reboot itself is final: recorded as `failed: <reason>`.
@@ -17,7 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from kairos_operator.api.names import ANNOTATION_REBOOT_BOOT_ID, ANNOTATION_REBOOT_STATE
 
@@ -28,6 +30,7 @@ from .settings import Settings
 
 COMPLETED = "completed"
 FAILED = "failed: "
+MAX_REQUESTS = 3
 _LONGEST_PAUSE = 30
 """Between two attempts, in units of the first pause."""
 _BOOT_ID_ATTEMPTS = 5
@@ -66,7 +69,7 @@ class RebootProgram:
                     self._record(COMPLETED, rebooted_from)
                     return self._end_back(boot_id)
                 self._announce(boot_id)
-            self._reboot()
+            return self._reboot(boot_id)
         except host.HostError as error:
             return self._fail(f"{error}")
 
@@ -97,8 +100,13 @@ class RebootProgram:
         self._repeat("remove the sentinel file", self.files.remove_sentinel)
         self._record(COMPLETED, boot_id)
 
-    def _reboot(self) -> NoReturn:
-        """Reboots the node. Raises HostError if the node refuses or stays up."""
+    def _reboot(self, boot_id: str) -> int:
+        """Reboots the node, unless that was tried often enough. Raises HostError if the node refuses or stays up."""
+        if self._repeat("count the request", self.files.count_request) > MAX_REQUESTS:
+            say(
+                f"The node was asked {MAX_REQUESTS} times and is still in boot {boot_id}: leaving it as it is."
+            )
+            return 0
         say(f"The Job has succeeded. Rebooting in {self.settings.delay:g} seconds.")
         time.sleep(self.settings.delay)
         host.request_reboot(self.settings.patience)

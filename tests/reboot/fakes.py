@@ -34,6 +34,7 @@ case $5 in
         case $answer in
             refuse) echo "Failed to talk to init: no" >&2 && exit 1 ;;
             ignore) exit 0 ;;
+            pretend) kill -9 "$PPID" && exit 0 ;;
         esac
         echo $((boot + 1)) >"$NODE/boot"
         kill -9 "$PPID"
@@ -121,7 +122,7 @@ class FakeNode:
         self.answer("agree")
 
     def answer(self, answer: str) -> None:
-        """What the node does when asked to reboot: `agree`, `refuse` or `ignore`."""
+        """What the node does when asked to reboot: `agree`, `refuse`, `ignore` or `pretend` (the boot stays)."""
         (self.directory / "answer").write_text(answer + "\n")
 
     @property

@@ -38,7 +38,7 @@ def test_a_job_that_succeeds_reboots_its_node_once(node: FakeNode, api: FakePodA
     node.succeed()
     assert process.wait(30) == KILLED
     assert api.annotations == {"other": "kept", STATE: "completed", BOOT_ID: "boot-id-1"}
-    assert node.files() == [f"{JOB}.rebooting"]
+    assert node.files() == [f"{JOB}.rebooting", f"{JOB}.requests"]
 
     assert node.run() == 0
     assert "The node came back with boot id boot-id-2." in node.log
@@ -46,6 +46,15 @@ def test_a_job_that_succeeds_reboots_its_node_once(node: FakeNode, api: FakePodA
     assert node.files() == []
     path = "/api/v1/namespaces/fleet/pods/reboot-worker-1"
     assert api.requests == [("GET", path), ("PATCH", path), ("GET", path)]
+
+
+def test_a_node_whose_boot_never_changes_is_not_rebooted_for_ever(node: FakeNode, api: FakePodApi) -> None:
+    node.succeed()
+    node.answer("pretend")
+    assert [node.run() for _ in range(4)] == [KILLED, KILLED, KILLED, 0]
+    assert node.reboots == 3
+    assert "asked 3 times and is still in boot boot-id-1" in node.log
+    assert api.annotations[STATE] == "completed"
 
 
 def test_only_this_jobs_own_sentinel_counts(node: FakeNode, api: FakePodApi) -> None:

@@ -107,7 +107,9 @@ class Watching:
                     await response.write(self._line(stream, stream.watch.bookmark()))
                 return
             try:
-                await asyncio.wait_for(stream.news.wait(), min(left, BOOKMARK_SECONDS))
+                # Not wait_for: on Python 3.11 it swallows a cancellation that comes together with the news.
+                async with asyncio.timeout(min(left, BOOKMARK_SECONDS)):
+                    await stream.news.wait()
             except TimeoutError:
                 if stream.bookmarks and left > BOOKMARK_SECONDS:
                     await self._ready()
