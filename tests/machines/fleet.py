@@ -42,7 +42,11 @@ def upgrade(name: str, image: str, **spec: Any) -> str:
 
 
 class Fleet(MachineCluster):
-    """A cluster with the operator and the workload."""
+    """A cluster with the operator, installed by a directory of config/, and with the workload unless it is left out."""
+
+    def __init__(self, names: list[str], installation: str = "default", *, serves: bool = True) -> None:
+        super().__init__(names)
+        self._installation, self._serves = installation, serves
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -50,9 +54,10 @@ class Fleet(MachineCluster):
             self.watcher = Watcher(self.plane, self.recording)
             self.watcher.start()
             self._install()
-            self._serve()
-            self.client = Client(self.plane, WEB, self.recording)
-            self.client.start()
+            if self._serves:
+                self._serve()
+                self.client = Client(self.plane, WEB, self.recording)
+                self.client.start()
         except BaseException:
             self.__exit__()
             raise
@@ -66,8 +71,8 @@ class Fleet(MachineCluster):
         super().__exit__(*ending)
 
     def _install(self) -> None:
-        self.recording.note("test", "install", "kubectl apply --server-side -k config/default")
-        self.plane.kubectl("apply", "--server-side", "-k", str(REPOSITORY / "config" / "default"))
+        self.recording.note("test", "install", f"kubectl apply --server-side -k config/{self._installation}")
+        self.plane.kubectl("apply", "--server-side", "-k", str(REPOSITORY / "config" / self._installation))
         for place, what in (
             ("kairos-operator-system", "deployment/kairos-operator"),
             ("kairos-node-labeler", "daemonset/kairos-node-labeler"),

@@ -6,6 +6,8 @@ import os
 import shutil
 import sys
 
+from tests.machines import cgroups
+
 PROGRAMS = ("debootstrap", "ip", "unshare", "nsenter", "mount", "tar")
 
 
@@ -15,6 +17,10 @@ def lacking() -> str:
         return "machines need Linux"
     if os.geteuid() != 0:
         return "machines need root"
+    if not cgroups.hierarchies("any"):
+        return (
+            "machines need cgroups of version 1 (systemd.unified_cgroup_hierarchy=0), each controller mounted"
+        )
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         return f"{', '.join(missing)} not found: apt-get install debootstrap iproute2 util-linux tar"
