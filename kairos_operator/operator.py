@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 import socket
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -85,6 +86,7 @@ class Operator:
             on_reconcile=lambda key, seconds, trouble: metrics.count_reconcile(
                 key.kind.value.kind, seconds, "error" if trouble else "success", trouble
             ),
+            busy=time.thread_time,
         )
         # The certificate and who may read metrics are every replica's affair, so this client is not fenced.
         unfenced = KubeClient(api, on_call=metrics.count_call, in_flight=2)
@@ -103,7 +105,7 @@ class Operator:
             controller,
             elector,
             admission,
-            Endpoints(settings, unfenced, clock, metrics),
+            Endpoints(settings, unfenced, clock, metrics, caches),
         )
 
     def unsynced(self) -> str:
