@@ -27,7 +27,8 @@ def svg(runs: Sequence[Figures]) -> str:
     for found in sorted(runs, key=lambda found: found["scenario"]["nodes"]):
         scenario = found["scenario"]
         where = "real" if scenario["real"] else "memory"
-        groups.setdefault(f"{where}, C={scenario['concurrency']}", []).append(found)
+        skip = ", all skipped" if scenario.get("skip") else ""
+        groups.setdefault(f"{where}{skip}, C={scenario['concurrency']}", []).append(found)
     rows = math.ceil(len(CHARTS) / COLUMNS)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH * COLUMNS} {HEIGHT * rows + 24}" '

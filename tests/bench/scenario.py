@@ -7,7 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from tests.sandbox.fleet import Agent, NodeSpec, Reboot
+from tests.sandbox.fleet import Agent, NodeSpec, Reboot, Release
+from tests.sandbox.fleet.spec import release_of_image
 
 UPGRADE_IMAGE = "quay.io/kairos/opensuse:leap-15.6-standard-amd64-generic-v3.4.2-k3sv1.30.11-k3s1"
 
@@ -20,6 +21,8 @@ class Scenario:
     concurrency: int = 5
     other_pods: int = 0
     real: bool = False
+    skip: bool = False
+    """Whether all nodes are up to date already, so that each is skipped after its preflight."""
     speed: float = 4.0
     agent_seconds: float = 1.0
     reboot_seconds: float = 2.0
@@ -32,13 +35,17 @@ class Scenario:
     def title(self) -> str:
         """The run in a few words, good for a file's name."""
         where = "real" if self.real else "memory"
-        return f"{where}-n{self.nodes}-c{self.concurrency}-p{self.other_pods}"
+        skip = "-skip" if self.skip else ""
+        return f"{where}-n{self.nodes}-c{self.concurrency}-p{self.other_pods}{skip}"
 
     def specs(self) -> list[NodeSpec]:
         """The nodes of the fleet; the first one is a control plane."""
+        new = release_of_image(UPGRADE_IMAGE)
+        release = new if self.skip and new else Release("v3.4.0")
         return [
             NodeSpec(
                 f"node-{number:05}",
+                release=release,
                 control_plane=number == 0,
                 agent=Agent(seconds=self.agent_seconds),
                 reboot=Reboot(seconds=self.reboot_seconds, ready_after=self.ready_seconds),
@@ -84,6 +91,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--real", action="store_true", help="on a real control plane instead of one in memory"
     )
+    parser.add_argument("--skip", action="store_true", help="all nodes are up to date already")
     parser.add_argument("--speed", type=float, default=usual.speed, help="divides all simulated durations")
     parser.add_argument("--agent-seconds", type=float, default=usual.agent_seconds)
     parser.add_argument("--reboot-seconds", type=float, default=usual.reboot_seconds)
@@ -98,6 +106,7 @@ def scenarios(args: argparse.Namespace) -> list[Scenario]:
             concurrency=args.concurrency,
             other_pods=args.other_pods,
             real=args.real,
+            skip=args.skip,
             speed=args.speed,
             agent_seconds=args.agent_seconds,
             reboot_seconds=args.reboot_seconds,

@@ -87,9 +87,14 @@ def test_a_journal_is_read_into_the_times_of_the_nodes_that_went_all_the_way(tmp
     lines.append({"event": "ready", "pod": "", "program": "", "time": 6})
     texts = [json.dumps({"node": "n1", **line}) for line in lines]
     texts.append(json.dumps({"node": "n2", "event": "pod", "pod": "p2", "program": "", "time": 1}))
+    for event, program, moment in (("pod", "", 1), ("end", "preflight", 3)):
+        line = {"node": "n3", "event": event, "pod": "p3", "program": program, "time": moment}
+        texts.append(json.dumps(line))
     path = tmp_path / "journal"
     path.write_text("\n".join(texts))
-    assert read(path) == [NodeTimes("n1", (1, 2), (3, 4), 6, (7, 8))]
+    skipped = NodeTimes("n3", (1, 3), (3, 3), 3, (3, 3))
+    assert read(path) == [NodeTimes("n1", (1, 2), (3, 4), 6, (7, 8)), skipped]
+    assert skipped.own == 2
 
 
 def figures(nodes: int) -> dict[str, Any]:

@@ -69,6 +69,9 @@ def _times(name: str, lines: Iterable[Line]) -> NodeTimes | None:
         pod, end = programs[program]
         return pods[pod], end
 
+    if programs.keys() == {"preflight"}:  # skipped: nothing came after it
+        _, end = span("preflight")
+        return NodeTimes(name, span("preflight"), (end, end), end, (end, end))
     if not ready or not {"preflight", "sentinel", "postflight"} <= programs.keys():
         return None
     return NodeTimes(name, span("preflight"), span("sentinel"), ready, span("postflight"))
