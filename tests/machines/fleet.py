@@ -137,14 +137,16 @@ class Fleet(MachineCluster):
         return now()
 
 
-def workload() -> list[dict[str, Any]]:
-    """A Deployment of three with a budget of one, that ends as a well-behaved server does."""
-    labels = {"app": "web"}
-    script = "mkdir /www && hostname >/www/index.html && trap 'exit 0' TERM && { httpd -f -p 8080 -h /www & wait; }"
+LABELS = {"app": "web"}
+
+
+def web_pod() -> dict[str, Any]:
+    """A pod that serves its own name, and ends as a well-behaved server does."""
+    serve = "{ httpd -f -p 8080 -h /www & wait; }"
     container = {
         "name": "web",
         "image": NEW_IMAGE.name,
-        "command": ["sh", "-c", script],
+        "command": ["sh", "-c", f"mkdir /www && hostname >/www/index.html && trap 'exit 0' TERM && {serve}"],
         "ports": [{"name": "http", "containerPort": 8080}],
         "readinessProbe": {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1},
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", "4"]}}},
@@ -153,30 +155,35 @@ def workload() -> list[dict[str, Any]]:
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": labels},
+        "labelSelector": {"matchLabels": LABELS},
     }
-    pod = {
-        "metadata": {"labels": labels},
+    return {
+        "metadata": {"labels": LABELS},
         "spec": {"containers": [container], "topologySpreadConstraints": [spread]},
     }
+
+
+def workload() -> list[dict[str, Any]]:
+    """A Deployment of three with a budget of one, behind a Service."""
     here = {"name": "web", "namespace": "shop"}
+    selector = {"matchLabels": LABELS}
     return [
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": here,
-            "spec": {"replicas": 3, "selector": {"matchLabels": labels}, "template": pod},
+            "spec": {"replicas": 3, "selector": selector, "template": web_pod()},
         },
         {
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
             "metadata": here,
-            "spec": {"minAvailable": 2, "selector": {"matchLabels": labels}},
+            "spec": {"minAvailable": 2, "selector": selector},
         },
         {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": here,
-            "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+            "spec": {"selector": LABELS, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
         },
     ]
