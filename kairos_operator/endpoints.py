@@ -1,7 +1,8 @@
-"""What a replica serves besides the webhooks: probes and metrics, each on an address of its own.
+"""What a replica serves besides the webhooks: probes, metrics and the status page, each on an address of its own.
 
 Probes are plain, since the kubelet asks for them. Metrics go over HTTPS to whom the API server lets `get /metrics`; or,
-with `--metrics-secure=false`, plainly, on loopback only.
+with `--metrics-secure=false`, plainly, on loopback only. The status page is plain and open on loopback, where only who
+may forward a port reaches it; elsewhere it goes over HTTPS to whom the API server lets `get /status`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from aiohttp import web
 
 from kairos_operator.runtime import health
 from kairos_operator.runtime.authn import Gate, guard
+from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.kube_client import KubeClient
 from kairos_operator.runtime.metrics import Metrics
 from kairos_operator.settings import Address, Settings
+from kairos_operator.status_page.app import status_app
 from webhooks.files import CertificateFiles
 from webhooks.keys import load_into, mint
 from webhooks.server import server_context
@@ -31,8 +34,11 @@ OWN_LIFETIME = timedelta(days=3650)
 class Endpoints:
     """The servers of one replica: `serving` answers, `keep` looks after their certificate."""
 
-    def __init__(self, settings: Settings, client: KubeClient, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, client: KubeClient, clock: Clock, metrics: Metrics, caches: Caches
+    ) -> None:
         self._settings = settings
+        self._caches = caches
         self._clock = clock
         self._metrics = metrics
         self._gate = Gate(client, clock)
@@ -55,7 +61,7 @@ class Endpoints:
     ) -> AsyncIterator[None]:
         """Serve while the block runs. Raises OSError where an address cannot be had."""
         settings = self._settings
-        if self._files is None:
+        if self._files is None and self._over_tls:
             names = (f"kairos-operator-metrics.{settings.namespace}.svc", "localhost")
             own = mint(names, self._clock.now(), OWN_LIFETIME)
             load_into(self._context, own.certificate, own.key)
@@ -71,7 +77,20 @@ class Endpoints:
                     else _plain(app, settings.metrics_address)
                 )
                 await stack.enter_async_context(server)
+            if settings.status_address is not None:
+                await stack.enter_async_context(self._status_page(settings.status_address))
             yield
+
+    @property
+    def _over_tls(self) -> bool:
+        found = self._settings
+        page = found.status_address is not None and not found.status_address.loopback
+        return page or (found.metrics_address is not None and found.metrics_secure)
+
+    def _status_page(self, address: Address) -> health.Serving:
+        if address.loopback:
+            return _plain(status_app(self._caches, own_host_only=True), address)
+        return self._guarded(status_app(self._caches), address, "/status")
 
     def _guarded(self, app: web.Application, address: Address, path: str) -> health.Serving:
         """The app over HTTPS, for those who may `get` the path."""

@@ -67,9 +67,12 @@ class Operator:
         """Wire the parts over one connection to a cluster."""
         clock, metrics = SystemClock(), Metrics()
         elector = _elector(settings, api, clock, metrics)
-        fence = elector.check if elector else None
         client = KubeClient(
-            api, fence=fence, on_call=metrics.count_call, on_bytes=metrics.count_bytes, trim=trimmed
+            api,
+            fence=elector and elector.check,
+            on_call=metrics.count_call,
+            on_bytes=metrics.count_bytes,
+            trim=trimmed,
         )
         caches = Caches.empty()
         ended = {res: metrics.follow_store(res.plural, caches.size(res)) for res in caches.resources}
@@ -90,10 +93,7 @@ class Operator:
         )
         # The certificate and who may read metrics are every replica's affair, so this client is not fenced.
         unfenced = KubeClient(api, on_call=metrics.count_call, in_flight=2)
-        admission = None
-        if settings.webhook_port:
-            admission = Admission(settings, unfenced, clock, caches.nodes, metrics.count_review)
-            metrics.follow_certificate("webhook", admission.certificate_ends)
+        admission = _admission(settings, unfenced, clock, caches, metrics)
         return cls(
             settings,
             clock,
@@ -193,6 +193,16 @@ async def _served(operator: Operator) -> AsyncIterator[None]:
             ready["webhooks"] = operator.admission.unready
         await stack.enter_async_context(operator.endpoints.serving({"ping": lambda: ""}, ready))
         yield
+
+
+def _admission(
+    settings: Settings, client: KubeClient, clock: Clock, caches: Caches, metrics: Metrics
+) -> Admission | None:
+    if not settings.webhook_port:
+        return None
+    admission = Admission(settings, client, clock, caches.nodes, metrics.count_review)
+    metrics.follow_certificate("webhook", admission.certificate_ends)
+    return admission
 
 
 def _elector(settings: Settings, api: Kr8sApi, clock: Clock, metrics: Metrics) -> LeaderElector | None:

@@ -10,6 +10,7 @@ import argparse
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -32,7 +33,10 @@ class Address:
     @property
     def loopback(self) -> bool:
         """Whether only this machine, or this pod, can reach it."""
-        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Settings:
     """All settings of `kairos-operator run`.
 
     `kubeconfig` None means the service account of the pod. An address None means "do not serve". Metrics that are
-    not `metrics_secure` are served on loopback only; an empty `metrics_cert_path` means a certificate of our own. A
+    not `metrics_secure` are served on loopback only; an empty `metrics_cert_path` means a certificate of our own. The
+    status page is plain on loopback and secure elsewhere. A
     `webhook_port` of 0 means no webhooks; an empty `webhook_cert_dir`, that the operator makes its own
     certificate. An empty image means that none was configured.
     """
@@ -63,6 +68,7 @@ class Settings:
     metrics_address: Address | None
     metrics_secure: bool
     metrics_cert_path: str
+    status_address: Address | None
     health_address: Address | None
     webhook_port: int
     webhook_cert_dir: str
@@ -91,6 +97,7 @@ class Settings:
             metrics_address=_metrics_address(args.metrics_bind_address, secure=args.metrics_secure),
             metrics_secure=args.metrics_secure,
             metrics_cert_path=args.metrics_cert_path,
+            status_address=_checked("--status-bind-address", args.status_bind_address, parse_address),
             health_address=_checked(
                 "--health-probe-bind-address", args.health_probe_bind_address, parse_address
             ),
@@ -104,51 +111,58 @@ class Settings:
         )
 
 
+_TIMES = LeaseTimes()
+_FLAGS: tuple[tuple[str, str, str], ...] = (
+    ("kubeconfig", "", "a kubeconfig file; else KUBECONFIG, the pod's service account, ~/.kube/config"),
+    ("context", "", "the context of the kubeconfig to use"),
+    (
+        "leader-elect-lease-duration",
+        f"{_TIMES.duration:g}s",
+        "when others may take over a silent leader's lease",
+    ),
+    (
+        "leader-elect-renew-deadline",
+        f"{_TIMES.renew_deadline:g}s",
+        "when a leader that cannot renew gives up",
+    ),
+    (
+        "leader-elect-retry-period",
+        f"{_TIMES.retry_period:g}s",
+        "between two tries to get or renew the lease",
+    ),
+    ("metrics-bind-address", "0", "where /metrics is served, such as :8443; 0 for nowhere"),
+    (
+        "metrics-cert-path",
+        "",
+        "a directory with tls.crt and tls.key for the metrics; else the operator makes its own",
+    ),
+    (
+        "status-bind-address",
+        "0",
+        "where the status page is served: openly on loopback (127.0.0.1:8082), elsewhere as metrics; 0 for nowhere",
+    ),
+    ("health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 for nowhere"),
+    ("webhook-port", "9443", "where the admission webhooks are served; 0 for no webhooks"),
+    ("webhook-cert-dir", "", "a directory with tls.crt and tls.key; else the operator makes its own"),
+    ("log-level", "info", f"one of {', '.join(LEVELS)}"),
+    ("log-format", "text", "text or json"),
+)
+_SWITCHES = (
+    ("leader-elect", False, "act only while holding a Lease, so that several replicas can run"),
+    (
+        "metrics-secure",
+        True,
+        "serve metrics over HTTPS to whom the API server lets read them; false: plainly, on loopback only",
+    ),
+)
+
+
 def add_run_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of `kairos-operator run`; their values are checked by `Settings.from_args`."""
-    times = LeaseTimes()
-    flags: tuple[tuple[str, str, str], ...] = (
-        ("kubeconfig", "", "a kubeconfig file; else KUBECONFIG, the pod's service account, ~/.kube/config"),
-        ("context", "", "the context of the kubeconfig to use"),
-        (
-            "leader-elect-lease-duration",
-            f"{times.duration:g}s",
-            "when others may take over a silent leader's lease",
-        ),
-        (
-            "leader-elect-renew-deadline",
-            f"{times.renew_deadline:g}s",
-            "when a leader that cannot renew gives up",
-        ),
-        (
-            "leader-elect-retry-period",
-            f"{times.retry_period:g}s",
-            "between two tries to get or renew the lease",
-        ),
-        ("metrics-bind-address", "0", "where /metrics is served, such as :8443; 0 for nowhere"),
-        (
-            "metrics-cert-path",
-            "",
-            "a directory with tls.crt and tls.key for the metrics; else the operator makes its own",
-        ),
-        ("health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 for nowhere"),
-        ("webhook-port", "9443", "where the admission webhooks are served; 0 for no webhooks"),
-        ("webhook-cert-dir", "", "a directory with tls.crt and tls.key; else the operator makes its own"),
-        ("log-level", "info", f"one of {', '.join(LEVELS)}"),
-        ("log-format", "text", "text or json"),
-    )
-    for name, default, text in flags:
+    for name, default, text in _FLAGS:
         told = f"{text} (default: {default})" if default else text
         parser.add_argument(f"--{name}", default=default, metavar="VALUE", help=told)
-    switches = (
-        ("leader-elect", False, "act only while holding a Lease, so that several replicas can run"),
-        (
-            "metrics-secure",
-            True,
-            "serve metrics over HTTPS to whom the API server lets read them; false: plainly, on loopback only",
-        ),
-    )
-    for name, preset, text in switches:
+    for name, preset, text in _SWITCHES:
         parser.add_argument(
             f"--{name}", nargs="?", const=True, default=preset, type=_parse_bool, metavar="BOOL", help=text
         )

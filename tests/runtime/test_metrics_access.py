@@ -16,6 +16,7 @@ import pytest
 from kairos_operator.api.resources import Resource
 from kairos_operator.endpoints import Endpoints
 from kairos_operator.runtime.authn import MOST_ANSWERS, Gate
+from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.errors import Unreachable
 from kairos_operator.runtime.kube_client import KubeClient
 from kairos_operator.runtime.metrics import Metrics
@@ -138,7 +139,7 @@ async def test_many_tokens_take_bounded_memory(reviewer: Reviewer, clock: FakeCl
 
 @asynccontextmanager
 async def served(found: Settings, reviewer: Reviewer, clock: FakeClock) -> AsyncIterator[None]:
-    endpoints = Endpoints(found, cast(KubeClient, reviewer), clock, Metrics())
+    endpoints = Endpoints(found, cast(KubeClient, reviewer), clock, Metrics(), Caches.empty())
     keeping = asyncio.create_task(endpoints.keep())
     async with endpoints.serving({}, {}):
         yield
@@ -201,6 +202,6 @@ async def test_plain_metrics_are_for_this_machine_only(
         assert (await get(f"http://127.0.0.1:{port}/metrics"))[0] == 200
     assert reviewer.asked == []
     assert settings(home, "--metrics-bind-address=[::1]:1", plain).metrics_address == Address("::1", 1)
-    for everywhere in (":8080", "0.0.0.0:8080", "[::]:8080", "10.0.0.1:8080"):
+    for everywhere in (":8080", "0.0.0.0:8080", "[::]:8080", "10.0.0.1:8080", "127.example.com:80"):
         with pytest.raises(BadSetting, match=r"127\.0\.0\.1:8080"):
             settings(home, f"--metrics-bind-address={everywhere}", plain)

@@ -30,6 +30,7 @@ def test_the_defaults(home: Path) -> None:
     assert (found.context, found.namespace, found.pod_name) == (None, "default", "")
     assert (found.leader_elect, found.lease) == (False, LeaseTimes(15, 10, 2))
     assert (found.metrics_address, found.health_address) == (None, Address("", 8081))
+    assert (found.metrics_secure, found.metrics_cert_path, found.status_address) == (True, "", None)
     assert (found.webhook_port, found.webhook_cert_dir) == (9443, "")
     assert (found.log_level, found.log_format) == ("info", "text")
     assert (found.operator_image, found.sentinel_image) == ("operator:1", "")
@@ -41,6 +42,7 @@ def test_flags_and_variables_are_read(home: Path) -> None:
         home,
         *("--context", "x", "--leader-elect", "--leader-elect-lease-duration=1m30s"),
         *("--metrics-bind-address=127.0.0.1:8080", "--health-probe-bind-address=[::1]:9", "--webhook-port=0"),
+        *("--metrics-secure=false", "--metrics-cert-path=/m", "--status-bind-address=:8082"),
         *("--webhook-cert-dir=/certs", "--log-level=DEBUG", "--log-format=json"),
         SENTINEL_IMAGE="s",
         NODEOP_DEFAULT_IMAGE="d",
@@ -50,6 +52,8 @@ def test_flags_and_variables_are_read(home: Path) -> None:
     assert (found.context, found.leader_elect, found.lease.duration) == ("x", True, 90)
     assert found.metrics_address == Address("127.0.0.1", 8080)
     assert found.health_address == Address("::1", 9)
+    assert (found.metrics_secure, found.metrics_cert_path) == (False, "/m")
+    assert found.status_address == Address("", 8082)
     assert (found.webhook_port, found.webhook_cert_dir) == (0, "/certs")
     assert (found.log_level, found.log_format) == ("debug", "json")
     assert (found.sentinel_image, found.default_image) == ("s", "d")
