@@ -69,7 +69,7 @@ class Operator:
         elector = _elector(settings, api, clock, metrics)
         client = KubeClient(
             api,
-            fence=elector and elector.check,
+            fence=elector.check if elector else None,
             on_call=metrics.count_call,
             on_bytes=metrics.count_bytes,
             trim=trimmed,
@@ -78,19 +78,7 @@ class Operator:
         ended = {res: metrics.follow_store(res.plural, caches.size(res)) for res in caches.resources}
         reflectors = caches.reflectors(client, clock, lambda res, reason: ended[res](reason))
         recorder = EventRecorder(client, clock, instance=settings.pod_name or socket.gethostname())
-        images = Images(settings.operator_image, settings.sentinel_image, settings.default_image)
-        own_pod = f"{settings.namespace}/{settings.pod_name}" if settings.pod_name else ""
-        controller = Controller(
-            caches=caches,
-            observer=Observer(client, caches, clock, images, own_pod),
-            applier=Applier(Deeds(client, caches), clock, recorder),
-            queue=_queue(metrics),
-            clock=clock,
-            on_reconcile=lambda key, seconds, trouble: metrics.count_reconcile(
-                key.kind.value.kind, seconds, "error" if trouble else "success", trouble
-            ),
-            busy=time.thread_time,
-        )
+        controller = _controller(settings, client, clock, caches, recorder, metrics)
         # The certificate and who may read metrics are every replica's affair, so this client is not fenced.
         unfenced = KubeClient(api, on_call=metrics.count_call, in_flight=2)
         admission = _admission(settings, unfenced, clock, caches, metrics)
@@ -193,6 +181,29 @@ async def _served(operator: Operator) -> AsyncIterator[None]:
             ready["webhooks"] = operator.admission.unready
         await stack.enter_async_context(operator.endpoints.serving({"ping": lambda: ""}, ready))
         yield
+
+
+def _controller(
+    settings: Settings,
+    client: KubeClient,
+    clock: Clock,
+    caches: Caches,
+    recorder: EventRecorder,
+    metrics: Metrics,
+) -> Controller:
+    images = Images(settings.operator_image, settings.sentinel_image, settings.default_image)
+    own_pod = f"{settings.namespace}/{settings.pod_name}" if settings.pod_name else ""
+    return Controller(
+        caches=caches,
+        observer=Observer(client, caches, clock, images, own_pod),
+        applier=Applier(Deeds(client, caches), clock, recorder),
+        queue=_queue(metrics),
+        clock=clock,
+        on_reconcile=lambda key, seconds, trouble: metrics.count_reconcile(
+            key.kind.value.kind, seconds, "error" if trouble else "success", trouble
+        ),
+        busy=time.thread_time,
+    )
 
 
 def _admission(
