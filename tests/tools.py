@@ -67,6 +67,14 @@ def find_promtool() -> Path | None:
     return _found("promtool", "prometheus")
 
 
+def find_lua() -> Path | None:
+    """A Lua interpreter: the one on PATH, or Debian's, unpacked into the cache.
+
+    Raises ToolMissingError in CI where neither can be had.
+    """
+    return _found("lua5.4", "lua5.4")
+
+
 def _found(program: str, package: str) -> Path | None:
     found = shutil.which(program)
     if found:
