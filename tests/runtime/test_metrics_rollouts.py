@@ -14,13 +14,15 @@ from kairos_operator.runtime.rollout_metrics import RolloutMetrics
 NOW = datetime(2026, 1, 1, 1, 0, tzinfo=UTC)
 
 
-def _op(version: int, phase: str, *, blocked: bool = False, **nodes: dict[str, str]) -> dict[str, Any]:
+def _op(
+    version: int, phase: str, nodes: dict[str, dict[str, str]] | None = None, *, blocked: bool = False
+) -> dict[str, Any]:
     told = {"type": "DrainBlocked", "status": "True", "reason": "EvictionRefused", "message": "a budget"}
     conditions = [{**told, "lastTransitionTime": "2026-01-01T00:00:00Z"}] if blocked else []
     return {
         "metadata": {"name": "op", "namespace": "ns", "uid": "u", "resourceVersion": str(version)},
         "spec": {"command": ["true"]},
-        "status": {"phase": phase, "nodeStatuses": nodes, "conditions": conditions},
+        "status": {"phase": phase, "nodeStatuses": nodes or {}, "conditions": conditions},
     }
 
 
@@ -40,7 +42,7 @@ def test_the_longest_of_each_step_counts_and_only_while_it_is_in_flight() -> Non
     registry, caches = CollectorRegistry(), Caches.empty()
     RolloutMetrics(registry, caches, lambda: NOW)
     nodes = {"a": _node("Reboot", 10), "b": _node("Reboot", 40), "c": _node("Drain", 59)}
-    caches.node_ops.observed(_op(1, "Running", blocked=True, **nodes))
+    caches.node_ops.observed(_op(1, "Running", nodes, blocked=True))
 
     def longest(step: str) -> float | None:
         return registry.get_sample_value("kairos_operator_node_step_longest_seconds", {"step": step})
@@ -48,7 +50,7 @@ def test_the_longest_of_each_step_counts_and_only_while_it_is_in_flight() -> Non
     assert (longest("Reboot"), longest("Drain"), longest("Job")) == (3000, 60, 0)
     assert longest("Done") is None
     assert registry.get_sample_value("kairos_operator_blocked_drains") == 1
-    caches.node_ops.observed(_op(2, "Failed", **nodes))
+    caches.node_ops.observed(_op(2, "Failed", nodes))
     assert longest("Reboot") == 0
     assert registry.get_sample_value("kairos_operator_blocked_drains") == 0
 

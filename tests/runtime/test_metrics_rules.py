@@ -79,7 +79,7 @@ def promtool() -> Path:
 
 def _said(promtool: Path, directory: Path, verb: str, file: str) -> str:
     """What promtool complains of, or nothing."""
-    command = [promtool, verb, "rules", file]
+    command = [str(promtool), verb, "rules", file]
     done = subprocess.run(command, check=False, cwd=directory, capture_output=True, text=True, timeout=60)
     return done.stdout + done.stderr if done.returncode else ""
 

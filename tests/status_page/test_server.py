@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
 import aiohttp
 import pytest
 
+from kairos_operator.endpoints import Endpoints
 from kairos_operator.runtime.authn import Gate, guard
 from kairos_operator.runtime.health import serving
+from kairos_operator.runtime.kube_client import KubeClient
+from kairos_operator.runtime.metrics import Metrics
+from kairos_operator.settings import Address
 from kairos_operator.status_page.app import MOST_BROWSERS, status_app
 from tests.runtime.test_metrics_access import FakeClock, Reviewer
+from tests.runtime.test_settings import home as home  # the fixture
+from tests.runtime.test_settings import settings
+from tests.sandbox.demo.children import free_ports
 from tests.status_page.cluster import Cluster, done
+
+
+class Elsewhere(Address):
+    """An address that counts as one that others reach, for a test that must stay on this machine."""
+
+    @property
+    def loopback(self) -> bool:
+        return False
 
 
 async def lines(response: aiohttp.ClientResponse, until: str) -> list[str]:
@@ -115,3 +133,23 @@ async def test_too_many_browsers_are_told_so_and_one_that_leaves_makes_room() ->
                 await asyncio.sleep(0.2)
         for follower in followers:
             follower.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "scheme", "status"), [(Address, "http", 200), (Elsewhere, "https", 401)], ids=["own", "other"]
+)
+async def test_the_flag_serves_it_openly_on_loopback_and_over_https_elsewhere(
+    home: Path, address: type[Address], scheme: str, status: int
+) -> None:
+    (port,) = free_ports(1)
+    found = replace(
+        settings(home, "--health-probe-bind-address=0"), status_address=address("127.0.0.1", port)
+    )
+    client = cast(KubeClient, Reviewer())
+    endpoints = Endpoints(found, client, FakeClock(), Metrics(), Cluster().caches)
+    async with (
+        endpoints.serving({}, {}),
+        aiohttp.ClientSession() as http,
+        http.get(f"{scheme}://127.0.0.1:{port}/", ssl=False) as response,
+    ):
+        assert response.status == status
