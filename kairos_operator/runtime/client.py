@@ -69,7 +69,7 @@ class Client(Protocol):
         *,
         label_selector: str = "",
         field_selector: str = "",
-        limit: int = 250,
+        limit: int = 100,
     ) -> Listing:
         """All objects that match, read in pages of `limit`."""
 

@@ -82,7 +82,7 @@ class KubeClient:
         *,
         label_selector: str = "",
         field_selector: str = "",
-        limit: int = 250,
+        limit: int = 100,
     ) -> Listing:
         params = _selectors(label_selector, field_selector)
         if limit:

@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ RESULTS = REPOSITORY / "bench-results"
 def main(words: Sequence[str] | None = None) -> int:
     """Run what the command line says; returns the exit code."""
     words = list(sys.argv[1:] if words is None else words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended, as after Ctrl-C
     match words[:1]:
         case ["admission"]:
             sys.argv[1:] = words[1:]
@@ -63,6 +65,8 @@ def _measure(words: Sequence[str]) -> int:
     except (RunFailedError, ChildEndedError, ControlPlaneUnavailableError, ApiError, TimeoutError) as fault:
         print(f"The run broke off: {fault or repr(fault)}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     finally:
         if runs:
             _tell(runs, args.output)
