@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Self
 
 from tests.machines.enclosure import check_enclosed
 from tests.machines.machine import Machine, Parts
-from tests.machines.network import build_bridge
+from tests.machines.network import build_bridge, remove_bridge
 from tests.machines.plane import MachinePlane
 from tests.machines.recording import Recording
 
@@ -27,7 +28,7 @@ class MachineCluster:
     def __init__(self, names: list[str]) -> None:
         check_enclosed()
         self.recording = Recording()
-        directory = Path(os.environ[DIRECTORY])
+        directory = Path(tempfile.mkdtemp(prefix="cluster-", dir=os.environ[DIRECTORY]))
         assets = Path(os.environ[ASSETS])
         parts = Parts(
             os.environ[RUN], directory, Path(os.environ[ROOT]), Path(os.environ[IMAGES]), assets / "kubelet"
@@ -47,8 +48,8 @@ class MachineCluster:
         }
 
     def __enter__(self) -> Self:
-        build_bridge()
         try:
+            build_bridge()
             self.plane.start()
             for machine in self.machines.values():
                 machine.start()
@@ -64,6 +65,7 @@ class MachineCluster:
         for machine in self.machines.values():
             machine.stop()
         self.plane.stop()
+        remove_bridge()
 
     def node(self, name: str) -> dict[str, Any]:
         """The Node object."""

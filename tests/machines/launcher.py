@@ -68,8 +68,9 @@ def launch(arguments: list[str], tell: Tell) -> int:
 def _keep_logs(directory: Path) -> None:
     """The logs of the last run, beside what its tests recorded."""
     shutil.rmtree(RESULTS / "logs", ignore_errors=True)
-    for log in [*directory.glob("*/control/*.log"), *directory.glob("*/logs/*.log")]:
-        kept = RESULTS / "logs" / log.relative_to(directory).parts[0] / log.name
+    for log in [*directory.glob("*/*/control/*.log"), *directory.glob("*/*/logs/*.log")]:
+        cluster, machine, *_ = log.relative_to(directory).parts
+        kept = RESULTS / "logs" / cluster / machine / log.name
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(log, kept)
 

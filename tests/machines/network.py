@@ -61,6 +61,17 @@ def build_bridge() -> None:
     run("mount", "-t", "tmpfs", "netns", "/run/netns")
 
 
+def remove_bridge() -> None:
+    """Undoes `build_bridge`, whatever of it was done, so that another cluster can follow."""
+    check_enclosed()
+    for command in (
+        ["ip", "link", "delete", BRIDGE],
+        ["ip", "address", "delete", f"{SERVICE_ADDRESS}/32", "dev", "lo"],
+        ["umount", "--lazy", "/run/netns"],
+    ):
+        subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT)
+
+
 def plug_in(name: str, index: int) -> None:
     """A fresh network namespace for a machine's boot, plugged into the bridge."""
     check_enclosed()
