@@ -15,13 +15,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 import aiohttp
 from kr8s._api import Api
 from yarl import URL
 
+from kairos_operator import __version__
 from kairos_operator.runtime.clock import Clock, SystemClock
 from kairos_operator.runtime.errors import NoCluster
 from kairos_operator.runtime.kr8s_response import as_httpx, raise_for_error
@@ -168,7 +168,7 @@ class Kr8sApi(Api):
             self._wire = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
                 headers={
-                    "User-Agent": f"kairos-operator/{version('kairos-operator')}",
+                    "User-Agent": f"kairos-operator/{__version__}",
                     "Accept": "application/json",
                     "Accept-Encoding": "identity",
                 },

@@ -38,7 +38,7 @@ class Programs:
     api_server_peak_bytes: int
 
 
-def figures(
+def figures(  # long: one figure after another
     scenario: Scenario,
     makespan: float,
     nodes: Sequence[NodeTimes],
