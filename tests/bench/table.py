@@ -13,6 +13,7 @@ COLUMNS: Sequence[tuple[str, Callable[[Figures], str]]] = (
     ("other pods", lambda f: str(f["scenario"]["other_pods"])),
     ("API server", lambda f: "real" if f["scenario"]["real"] else "memory"),
     ("skipped", lambda f: "yes" if f["scenario"].get("skip") else "no"),
+    ("load average after", lambda f: f"{f['machine']['load_after']:.1f}" if "machine" in f else "-"),
     ("makespan / ideal", lambda f: f"{f['makespan_ratio']:.3f}" if f["makespan_ratio"] else "-"),
     ("slot p50 ms", lambda f: f"{1000 * f['slot_seconds']['p50']:.0f}"),
     ("slot p99 ms", lambda f: f"{1000 * f['slot_seconds']['p99']:.0f}"),
