@@ -12,6 +12,7 @@ NODES = {
     "node-gone": 1,  # loses power for good; the Node object stays
     "node-deleted": 1,  # loses power and is deleted
     "node-replaced": 1,  # is deleted, and registers anew under its name
+    "node-renewed": 2,  # is deleted, and its running kubelet registers it anew at once
     "node-joins": 1,
     "node-relabelled": 1,
 }

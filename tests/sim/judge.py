@@ -36,7 +36,7 @@ class Judge:
         if change.resource == NODE_OPS:
             self._operation_changed(change)
         elif change.resource == NODE_OP_UPGRADES:
-            check_upgrade(change)
+            check_upgrade(change, self.ledger)
         elif change.resource == JOBS:
             self._job_changed(change, ours=ours)
         elif change.resource == PODS:
@@ -95,7 +95,7 @@ class Judge:
         name = job["metadata"]["name"]
         if operation is None:
             raise Broken(f"Job {name} is made for no operation")
-        operation.may_begin(f"Job {name}", node)
+        self.ledger.may_begin(operation, f"Job {name}", node)
         if job["spec"]["backoffLimit"] != operation.spec.get("backoffLimit", 6):
             raise Broken(f"Job {name} has another backoffLimit than its operation")
         earlier = operation.jobs.setdefault(node, [])
@@ -134,7 +134,7 @@ class Judge:
         node, token = pod["spec"]["nodeName"], f"{role} pod {pod['metadata']['uid']}"
         if change.old is None and ours:
             self._check_pod(pod, role)
-            operation.may_begin(f"the {role} pod", node)
+            self.ledger.may_begin(operation, f"the {role} pod", node)
         ended = (pod.get("status") or {}).get("phase") in _ENDED
         if deleting or ended:
             self.ledger.drop(operation, node, token)
@@ -192,7 +192,7 @@ class Judge:
         if holder is not None and working and (now or not holder.decided(node)):
             raise Broken(f"{holder.name} loses its claim on {node} while it works there")
         if now:
-            self.ledger.holder(now).may_begin("a claim", node)
+            self.ledger.may_begin(self.ledger.holder(now), "a claim", node)
 
     def _cordon_changed(self, change: Change) -> None:
         assert change.old is not None

@@ -8,9 +8,11 @@ from typing import Any
 
 from kairos_operator.api.base import moment
 from kairos_operator.api.names import ANNOTATION_CLAIMED_BY, ANNOTATION_CORDONED_BY
+from kairos_operator.api.resources import NODES
 from tests.sim.cluster import START, Cluster, Object
 from tests.sim.truth import Broken, Truth
 
+OLDEST_ANSWER = 45.0  # seconds that a fact may be old when what follows from it is done
 FINAL = ("Completed", "Failed")
 
 
@@ -130,6 +132,21 @@ class Ledger:
         self.operations: dict[str, Operation] = {}
         self.uncordoned: dict[str, float] = {}  # node -> when somebody else lifted a cordon on it
         self.cordons: dict[str, str] = {}  # node -> the claim that rightly stands for its cordon
+
+    def stands(self, node: str) -> str:
+        """The UID of a Node that has been there for longer than any answer about it could have been on its way."""
+        found = self.cluster.find(NODES, node)
+        made = moment(found["metadata"]["creationTimestamp"]) if found is not None else None
+        if found is None or made is None or (self.cluster.clock() - made).total_seconds() <= OLDEST_ANSWER:
+            return ""
+        return str(found["metadata"]["uid"])
+
+    def may_begin(self, operation: Operation, what: str, node: str) -> None:
+        """Something is begun on a node, which must be in flight, and still the node that was started."""
+        operation.may_begin(what, node)
+        started, stands = operation.record(node).get("nodeUID"), self.stands(node)
+        if stands and started not in (None, stands):
+            raise Broken(f"{operation.name} begins {what} on {node}, which is another node by now")
 
     def by_claim(self, claim: str) -> Operation | None:
         """The operation that a claim names, if it was ever there."""

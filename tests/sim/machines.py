@@ -98,7 +98,7 @@ class Machine:
         self.truth.booted(self.name)
         if self.temper.shows_not_ready:
             self.later(0.5, lambda: self.report(lambda: self._tell(ready=False)))
-        self.later(1.0 + 6 * self.rng.random(), lambda: self.report(self._ready))
+        self.later(1.0 + 6 * self.rng.random(), lambda: self.report(self.return_to_cluster))
         for run in list(self.runs.values()):
             self.later(1.0 + 2 * self.rng.random(), run.resume)
 
@@ -133,7 +133,8 @@ class Machine:
 
         self.cluster.timeline.after(NOT_READY_AFTER, lapse)
 
-    def _ready(self) -> None:
+    def return_to_cluster(self) -> None:
+        """Say that the node is Ready; register it where it was deleted meanwhile."""
         if self.cluster.find(NODES, self.name) is None:
             self.register()  # deleted meanwhile: it registers anew
         else:

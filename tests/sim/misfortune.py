@@ -50,6 +50,12 @@ class Misfortune(People):
         machine.fail(10.0 + 100.0 * incident.amount, "reinstalled")
         self._drop_node(machine.name)
 
+    def _renewed(self, incident: Incident) -> None:
+        machine = self._machine(incident)
+        if machine.up and machine.connected and self._cluster.find(NODES, machine.name) is not None:
+            self._drop_node(machine.name)
+            machine.later(0.02 + 0.5 * incident.amount**2, machine.return_to_cluster)
+
     def _drop_node(self, name: str) -> None:
         node = self._cluster.find(NODES, name)
         if node is not None:
@@ -114,6 +120,7 @@ _KINDS: Mapping[str, Callable[[Misfortune, Incident], None]] = {
     "node-gone": Misfortune._gone,
     "node-deleted": Misfortune._node_deleted,
     "node-replaced": Misfortune._replaced,
+    "node-renewed": Misfortune._renewed,
     "node-joins": Misfortune._joins,
     "node-relabelled": Misfortune._relabelled,
     "cordon": Misfortune._cordon,

@@ -12,10 +12,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -88,16 +87,17 @@ def hunt(mutant: Mutant, start: int = 0) -> Found:
 
 def main(jobs: int) -> int:
     """Hunt all bugs, print the table and write it into the document; 1 if one was not found."""
-    began, rows, missed = time.monotonic(), [], 0
+    began, rows, missed = time.monotonic(), dict[str, str](), 0
     with ProcessPoolExecutor(jobs) as pool:
-        for mutant, found in zip(MUTANTS, pool.map(partial(hunt), MUTANTS), strict=True):
+        for done in as_completed([pool.submit(hunt, mutant) for mutant in MUTANTS]):
+            found = done.result()
             missed += not found.seeds
-            rows.append(
-                f"| {mutant.bug} | `{mutant.place}` | {found.seeds or 'NOT FOUND'} | {_cell(found.broken)} |\n"
-            )
-            print(rows[-1], end="", flush=True)
+            mutant = next(one for one in MUTANTS if one.bug == found.bug)
+            cells = (found.bug, f"`{mutant.place}`", str(found.seeds or "NOT FOUND"), _cell(found.broken))
+            rows[found.bug] = f"| {' | '.join(cells)} |\n"
+            print(rows[found.bug], end="", flush=True)
     print(f"{len(MUTANTS) - missed} of {len(MUTANTS)} planted bugs found in {time.monotonic() - began:.0f} s")
-    _write_table(rows)
+    _write_table([rows[mutant.bug] for mutant in MUTANTS])
     return 1 if missed else 0
 
 

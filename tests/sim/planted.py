@@ -153,11 +153,11 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         600,
     ),
     (
-        "a node that was deleted on the way is not noticed",
+        "a node that was deleted and registered anew is taken for the same",
         "core.nodeop:_lost_node",
         "if record.step is Step.RELEASE:",
         "if node is not None or record.step is Step.RELEASE:",
-        1500,
+        800,
     ),
     (
         "an upgrade adopts a NodeOp that is not its own",
@@ -204,8 +204,8 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     (
         "pods are deleted instead of evicted",
         "runtime.deeds:Deeds._evict",
-        "self.client.evict(\n            action.name,\n            action.namespace,",
-        "self.client.delete(\n            PODS,\n            action.name,\n            action.namespace,",
+        "self.client.evict(",
+        "self.client.delete(\n            self.caches.resources[-1],",
         100,
     ),
     (
@@ -217,9 +217,9 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     ),
     (
         "two workers take the same operation at once",
-        "runtime.queue:Queue.add",
-        "if key not in self._working:",
-        "if True:",
-        2000,
+        "runtime.queue:Queue.get",
+        "self._working.add(key)",
+        "pass",
+        1000,
     ),
 )

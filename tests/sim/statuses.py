@@ -7,16 +7,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from kairos_operator.api.base import moment
 from kairos_operator.api.names import ANNOTATION_PAUSED, CONTROL_PLANE_LABELS
 from kairos_operator.api.resources import NODES
 from tests.sim.cluster import Change, Object
 from tests.sim.ledger import FINAL, Ledger, Operation
-from tests.sim.truth import Broken
+from tests.sim.truth import Broken, owner_uid
 
 LEEWAY = 8.0  # a step begins in the operator's mind before it is stored, and times are whole seconds
 ORDER = ("Waiting", "Preflight", "Claim", "Drain", "Job", "Reboot", "Postflight", "Release", "Done")
-OLDEST_ANSWER = 45.0  # seconds that a fact may be old when what follows from it is stored
 AWAY = 180.0  # seconds after which a preflight gives a node up that is not Ready
 _PHASES = {"Waiting": ("Pending",), "Preflight": ("Preflight",), "Done": ("Completed", "Failed")}
 _TIMED = (
@@ -81,7 +79,7 @@ def _check_starts(operation: Operation, before: Object, nodes: Mapping[str, Any]
     if operation.spec.get("stopOnFailure") and any(were[name].get("outcome") == "Failed" for name in were):
         raise Broken(f"{operation.name} starts {started[0]} after a failure that stops it")
     waiting = [name for name, record in nodes.items() if record.get("step", "Waiting") == "Waiting"]
-    if any(_control_plane(ledger, name) for name in waiting) and not all(
+    if any(_control_plane(ledger, name) and ledger.stands(name) for name in waiting) and not all(
         _control_plane(ledger, n) for n in started
     ):
         raise Broken(f"{operation.name} starts {started} before the control plane")
@@ -120,6 +118,8 @@ def _check_verdict(operation: Operation, node: str, record: Mapping[str, Any], l
     where = f"{node} of {operation.name}"
     outcome, message = record["outcome"], record.get("message", "")
     if outcome == "Completed":
+        if ledger.stands(node) and record.get("nodeUID") not in (None, ledger.stands(node)):
+            raise Broken(f"{where} is completed, and is another node than the one that was started")
         if place not in truth.succeeded:
             raise Broken(f"{where} is completed, and its command has not succeeded")
         if operation.reboots and (place not in truth.came_back or record.get("rebootStatus") != "completed"):
@@ -140,13 +140,6 @@ def _check_verdict(operation: Operation, node: str, record: Mapping[str, Any], l
             raise Broken(f"{where} is skipped, and its command ran")
     elif outcome == "Failed":
         _check_failure(operation, node, message, record.get("nodeUID"), ledger)
-
-
-def _stands(ledger: Ledger, node: str) -> bool:
-    """Whether the Node has been there for longer than any answer about it could have been on its way."""
-    found = ledger.cluster.find(NODES, node)
-    made = moment(found["metadata"]["creationTimestamp"]) if found is not None else None
-    return made is not None and (ledger.cluster.clock() - made).total_seconds() > OLDEST_ANSWER
 
 
 def _check_failure(operation: Operation, node: str, message: str, uid: str | None, ledger: Ledger) -> None:
@@ -203,7 +196,7 @@ def _check_whole(operation: Operation, status: Mapping[str, Any], nodes: Mapping
         raise Broken(f"{name} is over, and does not say since when")
 
 
-def check_upgrade(change: Change) -> None:
+def check_upgrade(change: Change, ledger: Ledger) -> None:
     """The step from one stored NodeOpUpgrade to the next; raises Broken."""
     if change.old is None or change.new is None:
         return
@@ -213,6 +206,9 @@ def check_upgrade(change: Change) -> None:
         _check_news(name, old, new)
     if old.get("phase") in FINAL and old != new:
         raise Broken(f"the status of upgrade {name} changes after it was final")
+    carrier = ledger.operations.get(new.get("nodeOpUID", ""))
+    if carrier is not None and owner_uid(carrier.obj) != change.new["metadata"]["uid"]:
+        raise Broken(f"upgrade {name} adopts a NodeOp that is not its own")
     if "nodeOpUID" in old and new.get("nodeOpUID") != old["nodeOpUID"]:
         raise Broken(f"upgrade {name} changes over to another NodeOp")
     were = old.get("nodeStatuses") or {}
