@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from kairos_operator import __version__
 from kairos_operator.labeler.settings import settings_from as labeler_settings
 from kairos_operator.settings import LEASE_NAME, Settings, add_run_flags
 from tests.config.installation import CONFIG, NAMESPACE, ROOT, rendered
@@ -101,11 +101,10 @@ def test_the_labeler_finds_what_is_mounted() -> None:
 
 
 def test_the_image_is_of_this_version() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     images = {
         container(documents(path)[0])["image"] for path in ("manager/manager.yaml", "labeler/daemonset.yaml")
     }
-    assert images == {f"quay.io/kairos/operator-py:v{version}"}
+    assert images == {f"quay.io/kairos/operator-py:v{__version__}"}
 
 
 @pytest.mark.realcluster
