@@ -26,7 +26,9 @@ def cluster(real_control_plane: Cluster) -> Cluster:
     return real_control_plane
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(
+    scope="package"
+)  # not longer: it would act on the operations of other tests on this control plane
 def shared_operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
     """The process that all scenarios share."""
     replica = Replica(cluster, tmp_path_factory.mktemp("operator"))
