@@ -71,7 +71,12 @@ class Judge:
         if FINALIZER not in _finalizers(change.old):
             return  # it never had one, or was done with it
         for node in self._cluster.all(NODES):
-            if operation.claim in bearings(node):
+            claimed, cordoned = bearings(node)
+            # Behind a cordon that a failed operation kept, another one may be at work: then the cordon must not be
+            # lifted under it, and goes when that one is done (the end of the run sees to that).
+            behind = self.ledger.by_claim(claimed) if claimed else None
+            covered = behind is not None and behind is not operation and not behind.gone
+            if claimed == operation.claim or (cordoned == operation.claim and not covered):
                 name = node["metadata"]["name"]
                 raise Broken(f"{operation.name} is let go while its claim is on {name}")
 
@@ -107,7 +112,8 @@ class Judge:
         earlier.append(job["metadata"]["uid"])
         if operation.disrupts:
             found = self._cluster.find(NODES, node)
-            if found is not None and bearings(found)[0] != operation.claim:
+            # A Node that was registered anew a moment ago carries no claim, and nobody can have heard of that yet.
+            if found is not None and self.ledger.stands(node) and bearings(found)[0] != operation.claim:
                 raise Broken(f"Job {name} is made on {node}, which {operation.name} does not hold")
         if operation.reboots:
             self._reboot_pod_stands(operation, node)
