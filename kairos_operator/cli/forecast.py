@@ -153,7 +153,8 @@ def shown_version(labels: Mapping[str, str], annotations: Mapping[str, str]) -> 
 def drained(node_op: NodeOp, ground: Ground, names: Iterable[str], now: datetime) -> Drained:
     """What a drain of each of the nodes would do now."""
     options = node_op.spec.drain_options or DrainOptions()
-    snapshot = Snapshot(node_op, now, Images(), ground.nodes, operator_pod=ground.operator_pod)
+    listed = frozenset(ground.nodes)
+    snapshot = Snapshot(node_op, now, Images(), ground.nodes, listed=listed, operator_pod=ground.operator_pod)
     verdicts = [
         classify(Site(snapshot, name, NodeStatus()), pod, options)
         for name, pods in _by_node(ground.pods or (), names).items()

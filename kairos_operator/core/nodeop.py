@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from kairos_operator.api.names import FINALIZER
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Phase, RebootStatus, Step
 from kairos_operator.core import checks, claims, cleanup, drain, folding, work
 from kairos_operator.core import status as statuses
@@ -15,7 +14,7 @@ from kairos_operator.core.actions import Action, Note, Plan, SetFinalizer
 from kairos_operator.core.phases import entered
 from kairos_operator.core.rollout import in_order, next_in_line, stopped
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, first_step, seconds
-from kairos_operator.core.snapshot import Snapshot, unresolved
+from kairos_operator.core.snapshot import Snapshot, lacks_finalizer, unresolved
 
 _DECISIONS: Mapping[Step, Callable[[Site], Decision]] = {
     Step.PREFLIGHT: checks.preflight,
@@ -55,9 +54,12 @@ def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
         return cleanup.deletion(snapshot)
     if op.status.phase is not None and op.status.phase.final:
         return cleanup.finished(snapshot)
-    needs_finalizer = op.spec.disrupts and FINALIZER not in op.meta.finalizers
-    if needs_finalizer:
+    if lacks_finalizer(op):
         return Plan(chains=((SetFinalizer(present=True),),))
+    if unresolved(op) and snapshot.listed is None:
+        return Plan(
+            recheck_after=0.0
+        )  # never from the cache: who is missing there would be passed over for good
     draft = _Draft(snapshot)
     if unresolved(op):
         _resolve(draft)
@@ -70,10 +72,11 @@ def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
 
 
 def _resolve(draft: _Draft) -> None:
-    """The targets, once and for all: every node that the selector matches now."""
+    """The targets, once and for all: every node that is there and that the selector matches now."""
     op, nodes = draft.snapshot.op, draft.snapshot.nodes
-    selector = op.spec.node_selector
-    names = [name for name, node in nodes.items() if selector is None or selector.matches(node.labels)]
+    selector, listed = op.spec.node_selector, draft.snapshot.listed or frozenset()
+    there = (node for name, node in nodes.items() if name in listed)
+    names = [node.name for node in there if selector is None or selector.matches(node.labels)]
     for name in in_order(names, nodes):
         if name not in draft.records:
             draft.store(name, NodeStatus(reboot_status=RebootStatus.NOT_REQUESTED))

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from kairos_operator.api.cluster import JobView, NodeView, PodView
-from kairos_operator.api.names import Role, child_name
+from kairos_operator.api.names import FINALIZER, Role, child_name
 from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.status import NodeStatus, Phase, Step
 from kairos_operator.core.rollout import next_in_line
@@ -60,6 +60,9 @@ class Snapshot:
     nodes: Mapping[str, NodeView]
     operator_pod: str = ""  # <namespace>/<name> of the operator's own pod, which is never evicted
     gone: frozenset[str] = frozenset()  # nodes that were read live and do not exist
+    listed: frozenset[str] | None = (
+        None  # all nodes, as a live list shows them; None where none was asked for
+    )
     jobs: Mapping[str, JobView] = field(default_factory=dict)  # the operation's Jobs, by node
     pods: Mapping[ChildKey, PodView] = field(default_factory=dict)  # its check and reboot pods
     job_pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)  # the pods of its Jobs, by node
@@ -77,6 +80,9 @@ class Needs:
     """What must be known before an operation is planned, and is read live where the cache does not have it."""
 
     nodes: frozenset[str] = frozenset()
+    listing: bool = (
+        False  # of all nodes, before the targets are resolved: a watch that is behind would miss some
+    )
     children: tuple[ChildKey, ...] = ()
     drains: tuple[str, ...] = ()
     standings: frozenset[Mark] = frozenset()
@@ -100,6 +106,11 @@ def unresolved(op: NodeOp) -> bool:
     return op.status.phase in (None, Phase.PENDING) or op.status.started_at is None
 
 
+def lacks_finalizer(op: NodeOp) -> bool:
+    """Whether the finalizer is still to be set that lifts the operation's cordons when it is deleted."""
+    return op.spec.disrupts and FINALIZER not in op.meta.finalizers
+
+
 def needs(op: NodeOp, nodes: Mapping[str, NodeView]) -> Needs:
     """What must be known to plan `op`, given the nodes in the cache."""
     records = op.status.nodes
@@ -116,6 +127,7 @@ def needs(op: NodeOp, nodes: Mapping[str, NodeView]) -> Needs:
         wanted.update(next_in_line(op, nodes, records))
     return Needs(
         nodes=frozenset(wanted),
+        listing=unresolved(op) and not op.meta.deleting_since and not lacks_finalizer(op),
         children=children,
         drains=tuple(
             name for name, record in flying.items() if _drains_now(op, record, nodes.get(name), claim)

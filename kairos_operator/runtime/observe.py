@@ -54,6 +54,7 @@ class Observer:
     async def node_op(self, op: NodeOp, memory: Memory) -> Snapshot:
         """The facts about one NodeOp; raises ApiError."""
         found = needs(op, self._nodes())
+        listed = await self._listed() if found.listing else None
         gone = await self._missing_nodes(found.nodes)
         children = await self._children(op, found)
         drains, standings, released = await asyncio.gather(
@@ -66,6 +67,7 @@ class Observer:
             nodes=self._nodes(),
             operator_pod=self.operator_pod,
             gone=gone,
+            listed=listed,
             jobs=children.jobs,
             pods=children.pods,
             job_pods=children.job_pods,
@@ -124,6 +126,13 @@ class Observer:
 
     def _nodes(self) -> dict[str, NodeView]:
         return {node.name: node for node in self.caches.nodes.values()}
+
+    async def _listed(self) -> frozenset[str]:
+        """The names of all nodes, read live; what the list shows of them is in the cache afterwards."""
+        listing = await self.client.list(NODES)
+        for item in listing.items:
+            self.caches.nodes.observed(item)
+        return frozenset(item["metadata"]["name"] for item in listing.items)
 
     async def _missing_nodes(self, names: Iterable[str]) -> frozenset[str]:
         missing = [name for name in sorted(names) if self.caches.nodes.get(name) is None]

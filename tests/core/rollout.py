@@ -78,6 +78,7 @@ class Rollout(Cluster):
             images=IMAGES,
             nodes=dict(self.nodes),
             gone=frozenset(found.nodes - self.nodes.keys()),
+            listed=frozenset(self.nodes) if found.listing else None,
             jobs={job.node: job for job in self.jobs.values()},
             pods={ChildKey(role_of(one), one.operation_node): one for one in own},
             job_pods={job.node: (pod(job.name, node_op=op.meta.name),) for job in self.jobs.values()},

@@ -10,6 +10,7 @@ import pytest
 from kairos_operator.api.status import NodeStatus, Outcome, Phase, Step
 from kairos_operator.core.nodeop import plan
 from kairos_operator.core.rollout import free_slots, in_order, next_in_line
+from kairos_operator.core.snapshot import needs
 from tests.core.cluster import Check
 from tests.core.rollout import Rollout
 from tests.core.world import after, at, control_plane, job, node, op, record, snapshot
@@ -19,6 +20,7 @@ NODES = {one.name: one for one in (node("b"), node("a"), control_plane("z"), MAS
 DONE = record(Step.DONE, Outcome.COMPLETED)
 BAD = record(Step.DONE, Outcome.FAILED)
 WAITING = record(Step.WAITING)
+A = {"pool": "a"}
 CHECKED: dict[str, Any] = {"preflight": {"command": ["check"]}}
 
 
@@ -85,6 +87,27 @@ def test_all_targets_are_in_the_status_at_once_and_only_the_slots_are_given() ->
     status = after(snapshot(op(concurrency=2), *NODES.values()))
     assert list(status.nodes) == ["k", "w-old-master", "z", "a", "b"]
     assert _started(status.nodes) == ["k", "w-old-master"]
+
+
+def test_targets_are_those_that_a_live_list_shows_and_never_those_of_the_cache_alone() -> None:
+    fleet = [node("a", labels=A), node("b", labels=A), node("c")]
+    of = op(node_selector={"match_labels": A})
+    assert list(after(snapshot(of, *fleet, listed=frozenset("ac"))).nodes) == ["a"]
+    unasked = plan(snapshot(of, *fleet, listed=None))
+    assert (unasked.status, unasked.recheck_after) == (None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("of", "asked"),
+    [
+        pytest.param(op(), True, id="before the start"),
+        pytest.param(op(cordon=True, meta={"finalizers": ()}), False, id="the finalizer comes first"),
+        pytest.param(op(records={"a": WAITING}), False, id="once they are resolved"),
+        pytest.param(op(meta={"deleting_since": at(0)}), False, id="not any more"),
+    ],
+)
+def test_nodes_are_listed_once_when_the_targets_are_resolved(of: NodeOp, asked: bool) -> None:
+    assert needs(of, NODES).listing is asked
 
 
 def test_a_pause_lets_those_in_flight_finish_and_its_end_goes_on() -> None:

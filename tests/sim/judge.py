@@ -15,6 +15,7 @@ from kairos_operator.api.resources import JOBS, NODE_OP_UPGRADES, NODE_OPS, NODE
 from tests.sim.cluster import Change, Cluster, Object
 from tests.sim.drains import must_have_gone, must_not_evict
 from tests.sim.ledger import Ledger, Operation, bearings
+from tests.sim.roll import Roll
 from tests.sim.statuses import check_node_op, check_upgrade
 from tests.sim.truth import Broken, Truth, owner_uid
 
@@ -27,6 +28,7 @@ class Judge:
 
     def __init__(self, cluster: Cluster, truth: Truth) -> None:
         self.ledger = Ledger(cluster, truth)
+        self._roll = Roll()
         self._cluster = cluster
         self._truth = truth
         cluster.listeners.append(self._heard)
@@ -62,6 +64,8 @@ class Judge:
             self._cleared_up(known, change)
         known.note_steps(before, self._cluster.now)
         check_node_op(before, change.new, known, self.ledger)
+        if not (before.get("status") or {}).get("startedAt") and known.status.get("startedAt"):
+            self._roll.check(known, known.status.get("nodeStatuses") or {}, self._cluster.now)
 
     def _cleared_up(self, operation: Operation, change: Change) -> None:
         """Before an operation goes, or is told that it may, its cordons must be lifted."""
@@ -168,6 +172,7 @@ class Judge:
 
     def _node_changed(self, change: Change, *, ours: bool) -> None:
         node = change.name
+        self._roll.heard(change, self._cluster.now)
         if change.new is None:
             self.ledger.cordons.pop(node, None)
             for operation in self.ledger.operations.values():

@@ -25,6 +25,13 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         "return False and op.spec",
         200,
     ),
+    (
+        "the targets are those that a watch has shown so far",
+        "core.nodeop:_resolve",
+        "if name in listed)",
+        "if True)",
+        3000,
+    ),
     ("a pause is not heeded", "core.rollout:free_slots", "if op.meta.paused or", "if", 400),
     (
         "workers go before the control plane",

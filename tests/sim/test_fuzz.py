@@ -116,6 +116,7 @@ def _snapshot(draw: st.DrawFn, op_body: Object, harvest: Mapping[str, list[Objec
         images=Images("operator:1", "", ""),
         nodes={node.name: node for node in nodes},
         gone=frozenset(name for name in names if draw(st.booleans())) - {node.name for node in nodes},
+        listed=frozenset(name for name in names if draw(st.booleans())) if draw(st.booleans()) else None,
         jobs={draw(st.sampled_from(names)): job for job in jobs},
         pods={ChildKey(draw(role), draw(st.sampled_from(names))): pod for pod in pods},
         job_pods={draw(st.sampled_from(names)): tuple(pods)},

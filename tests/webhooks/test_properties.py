@@ -110,7 +110,8 @@ def test_what_validation_accepts_the_controller_can_run(spec: dict[str, Any]) ->
     labels = {"a": "true", "node-role.kubernetes.io/control-plane": ""}
     node = parse_node({"metadata": {"name": "n", "uid": "2", "labels": labels}, "spec": {}, "status": {}})
     op = parse_node_op(obj)
-    snapshot = Snapshot(op, NOW, Images("op:1", "sentinel:1", "a:1"), {"n": node})
+    images = Images("op:1", "sentinel:1", "a:1")
+    snapshot = Snapshot(op, NOW, images, {"n": node}, listed=frozenset({"n"}))
     plan(snapshot)
     bodies = [job(snapshot, "n"), reboot_pod(snapshot, "n")]
     checks = {Role.PREFLIGHT: op.spec.preflight, Role.POSTFLIGHT: op.spec.postflight}
