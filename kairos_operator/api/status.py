@@ -104,7 +104,7 @@ class NodeStatus(ApiModel):
     node_uid: Annotated[str | None, Field(alias="nodeUID")] = None
     """UID of the Node object when the slot was given; another UID later is another node."""
     boot_id: Annotated[str | None, Field(alias="bootID")] = None
-    """The node's bootID when the slot was given; a reboot is proven by a different one."""
+    """The node's bootID when the slot was given, seen anew before the work; a reboot is proven by a different one."""
     rebooted_from: str | None = None
     """The bootID that the reboot pod said it would end; kept, since the pod may be gone when the node is back."""
     job_uid: Annotated[str | None, Field(alias="jobUID")] = None

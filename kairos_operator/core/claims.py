@@ -15,6 +15,8 @@ from kairos_operator.core.actions import Action, ClaimNode, Delete, Note, Releas
 from kairos_operator.core.site import Decision, Go, Site, Stay
 from kairos_operator.core.snapshot import ChildKey, Mark, Snapshot, Standing
 
+HOLDER_RECHECK_SECONDS = 5.0  # nothing on the node tells when an operation is done that has lost its claim
+
 
 def claim(site: Site) -> Decision:
     """Take the node, or wait for whom it belongs to."""
@@ -32,6 +34,11 @@ def claim(site: Site) -> Decision:
         holder = Claim.parse(node.claimed_by)
         whom = f"NodeOp {holder.operation}" if holder else f"the holder {node.claimed_by!r}"
         return Stay(f"Waiting for {whom}, which holds this node")
+    worker = site.snapshot.holders.get(site.name)
+    if worker:
+        return Stay(
+            f"Waiting for NodeOp {worker}, which is at work on this node", recheck=HOLDER_RECHECK_SECONDS
+        )
     action = ClaimNode(site.name, node.resource_version, site.op.meta.claim, _cordons(site, node))
     refusal = site.refused(action.subject)
     return Stay(f"Cannot claim the node yet: {refusal}" if refusal else "Claiming the node", ((action,),))

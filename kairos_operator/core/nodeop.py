@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Phase, RebootStatus, Step
-from kairos_operator.core import checks, claims, cleanup, drain, folding, work
+from kairos_operator.core import checks, claims, cleanup, drain, folding, reboot, work
 from kairos_operator.core import status as statuses
 from kairos_operator.core.actions import Action, Note, Plan, SetFinalizer
 from kairos_operator.core.phases import entered
@@ -21,7 +21,7 @@ _DECISIONS: Mapping[Step, Callable[[Site], Decision]] = {
     Step.CLAIM: claims.claim,
     Step.DRAIN: drain.drain,
     Step.JOB: work.work,
-    Step.REBOOT: work.reboot,
+    Step.REBOOT: reboot.reboot,
     Step.POSTFLIGHT: checks.postflight,
     Step.RELEASE: claims.release,
 }
@@ -119,6 +119,9 @@ def _enter(draft: _Draft, name: str, record: NodeStatus, go: Go) -> NodeStatus:
     learned = {**go.learned, "message": go.message}
     if go.step is Step.JOB and draft.snapshot.op.spec.reboot_on_success:
         learned["reboot_status"] = RebootStatus.PENDING
+        node = draft.snapshot.nodes.get(name)
+        if node is not None and node.boot_id:
+            learned["boot_id"] = node.boot_id  # it may have waited for long, and have rebooted meanwhile
     new = entered(record, go.step, draft.snapshot.now, learned)
     draft.store(name, new)
     draft.notes.extend(go.notes)

@@ -69,6 +69,12 @@ class Snapshot:
     pod_refusals: Mapping[str, str] = field(default_factory=dict)  # why a Job's pod cannot be made, by node
     node_pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)  # all pods of draining nodes
     standings: Mapping[Mark, Standing] = field(default_factory=dict)  # of other operations' claims
+    holders: Mapping[str, str] = field(
+        default_factory=dict
+    )  # who else is at work on nodes that are to be claimed
+    seen_after: frozenset[str] = (
+        frozenset()
+    )  # nodes whose view is from after the boot that their reboot pod ended
     released: frozenset[str] = frozenset()  # nodes known, by a live read or our own write, to be free of us
     refusals: Mapping[str, str] = field(
         default_factory=dict
@@ -80,9 +86,8 @@ class Needs:
     """What must be known before an operation is planned, and is read live where the cache does not have it."""
 
     nodes: frozenset[str] = frozenset()
-    listing: bool = (
-        False  # of all nodes, before the targets are resolved: a watch that is behind would miss some
-    )
+    recent: frozenset[str] = frozenset()  # nodes on which something is begun next
+    listing: bool = False  # of all nodes, when the targets are resolved: a watch may be behind
     children: tuple[ChildKey, ...] = ()
     drains: tuple[str, ...] = ()
     standings: frozenset[Mark] = frozenset()
@@ -123,10 +128,14 @@ def needs(op: NodeOp, nodes: Mapping[str, NodeView]) -> Needs:
         if role is not Role.REBOOT or op.spec.reboot_on_success
     )
     wanted = set(flying)
+    recent = {name for name, record in flying.items() if _begins(record)}
     if not op.status.phase or not op.status.phase.final:
-        wanted.update(next_in_line(op, nodes, records))
+        line = next_in_line(op, nodes, records)
+        wanted.update(line)
+        recent.update(line)
     return Needs(
         nodes=frozenset(wanted),
+        recent=frozenset(recent),
         listing=unresolved(op) and not op.meta.deleting_since and not lacks_finalizer(op),
         children=children,
         drains=tuple(
@@ -139,6 +148,22 @@ def needs(op: NodeOp, nodes: Mapping[str, NodeView]) -> Needs:
             if op.spec.disrupts and _may_be_ours_unseen(op, record, nodes.get(name), claim)
         ),
     )
+
+
+def _begins(record: NodeStatus) -> bool:
+    """Whether the node's Job may be made next."""
+    return record.step in (Step.CLAIM, Step.DRAIN) or (record.step is Step.JOB and not record.job_uid)
+
+
+def works_on(op: NodeOp, node: str) -> bool:
+    """Whether an operation is past its claim on a node and not done with it, whatever the node itself says: a Node that
+    was deleted and registered anew carries no claim, and the work goes on all the same.
+    """
+    record = op.status.nodes.get(node)
+    active = (
+        op.spec.disrupts and not op.meta.deleting_since and not (op.status.phase and op.status.phase.final)
+    )
+    return bool(active and record and record.step in _CLAIMED and record.step is not Step.CLAIM)
 
 
 def _drains_now(op: NodeOp, record: NodeStatus, node: NodeView | None, claim: str) -> bool:

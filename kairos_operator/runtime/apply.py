@@ -175,7 +175,10 @@ class Applier:
         return 0.0
 
     async def _do(self, subject: Subject, action: Action) -> None:
+        began = self.clock.monotonic()
         note = await self.deeds.do(subject.resource, subject.meta, action)
+        if isinstance(action, ClaimNode):
+            subject.memory.confirmed[action.node] = began
         if isinstance(action, ReleaseNode):
             subject.memory.released.add(action.node)
         if note is not None:

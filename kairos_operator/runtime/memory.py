@@ -21,7 +21,9 @@ class Refusal:
 
 @dataclass(slots=True)
 class Memory:
-    """Per operation: refused actions by subject, nodes known to be free of it, and its last status write."""
+    """Per operation: refused actions by subject, nodes known to be free of it, its last status write, the boots that
+    its nodes in flight were seen in, and when (monotonic) a call last said how a node is.
+    """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
@@ -29,6 +31,8 @@ class Memory:
         default_factory=dict
     )  # when asked (monotonic), by node
     status_written: float = float("-inf")
+    boots: dict[str, frozenset[str]] = field(default_factory=dict)
+    confirmed: dict[str, float] = field(default_factory=dict)
 
     def refuse(self, subject: str, message: str, now: float, at_least: float = 0.0) -> None:
         """Remember a refusal; the wait doubles with each one in a row, from 1 s to 30 s, and is `at_least` so long."""

@@ -19,13 +19,25 @@ from kairos_operator.api.objects import NodeOp, NodeOpUpgrade
 from kairos_operator.api.resources import JOBS, NODE_OPS, NODES, PODS, Resource
 from kairos_operator.api.status import Step
 from kairos_operator.core.manifests import job_pod
-from kairos_operator.core.snapshot import ChildKey, Images, Mark, Needs, Snapshot, Standing, child, needs
+from kairos_operator.core.reboot import said_to_be_back
+from kairos_operator.core.snapshot import (
+    ChildKey,
+    Images,
+    Mark,
+    Needs,
+    Snapshot,
+    Standing,
+    child,
+    needs,
+    works_on,
+)
 from kairos_operator.core.upgrade import UpgradeSnapshot
 from kairos_operator.core.work import NO_POD_SECONDS, without_pods
-from kairos_operator.runtime.caches import OWNER, Caches
+from kairos_operator.runtime.caches import FLYING, OWNER, Caches
 from kairos_operator.runtime.client import Client
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import Forbidden, Invalid, NotFound
+from kairos_operator.runtime.freshness import Freshness
 from kairos_operator.runtime.memory import Memory
 
 _ASKED_AT_ONCE = 4  # what is against one pod of an operation is against the others, too
@@ -55,6 +67,8 @@ class Observer:
         """The facts about one NodeOp; raises ApiError."""
         found = needs(op, self._nodes())
         listed = await self._listed() if found.listing else None
+        freshness = Freshness(self.caches, self.clock, lambda name: self._read(NODES, name))
+        await freshness.renew(found.recent, memory)
         gone = await self._missing_nodes(found.nodes)
         children = await self._children(op, found)
         drains, standings, released = await asyncio.gather(
@@ -73,10 +87,25 @@ class Observer:
             job_pods=children.job_pods,
             node_pods=drains,
             standings=standings,
+            holders=self._holders(op, found.recent if listed is None else listed),
             released=released,
             refusals=memory.messages(),
         )
-        return replace(snapshot, pod_refusals=await self._pod_refusals(snapshot, memory))
+        ended = said_to_be_back(snapshot)
+        await freshness.after(ended, memory)
+        freshness.remember(found.nodes, memory)
+        refused = await self._pod_refusals(snapshot, memory)
+        nodes = self._nodes() if ended else snapshot.nodes
+        return replace(snapshot, nodes=nodes, seen_after=frozenset(ended), pod_refusals=refused)
+
+    def _holders(self, op: NodeOp, names: Iterable[str]) -> Mapping[str, str]:
+        """Who works on nodes that the operation is about to claim, by what the other operations' statuses say."""
+        return {
+            name: f"{other.meta.namespace}/{other.meta.name}"
+            for name in names
+            for other in self.caches.node_ops.lookup(FLYING, name)
+            if other.meta.uid != op.meta.uid and works_on(other, name)
+        }
 
     async def _pod_refusals(self, snapshot: Snapshot, memory: Memory) -> Mapping[str, str]:
         """Why Jobs have no pods, of a few nodes at a time: the Job controller tells only an Event, so the API server

@@ -89,6 +89,7 @@ class Reflector(Generic[T]):
                     await self._clock.sleep(self._backoff.delay())
 
     async def _list(self) -> None:
+        asked = self._clock.monotonic()
         listing = await self._client.list(
             self._resource,
             self._namespace,
@@ -97,6 +98,7 @@ class Reflector(Generic[T]):
         )
         self._store.replace(listing.items, listing.resource_version)
         self._version = listing.resource_version
+        self._store.heard = asked
         self.synced.set()
 
     async def _watch(self, since: str) -> None:
@@ -137,6 +139,7 @@ class Reflector(Generic[T]):
                 self._store.observed(event.obj)
         self._version = version
         self._store.advance(version)
+        self._store.heard = self._clock.monotonic()
 
     def _after_failure(self, error: ApiError) -> None:
         failures = self._backoff.failures() + 1

@@ -47,6 +47,7 @@ class Store(Generic[T]):
         self._indexes: dict[str, _Index[T]] = {}
         self._subscribers: list[Callable[[T | None, T | None], None]] = []
         self._version = 0
+        self.heard = float("-inf")  # when the list or watch behind it last said anything (monotonic seconds)
         self._order: list[Key] | None = None  # the keys in their order, until one comes or goes
 
     def __len__(self) -> int:

@@ -86,6 +86,7 @@ class Rollout(Cluster):
                 name: tuple(one for one in self.pods.values() if one.node == name) for name in found.drains
             },
             standings={mark: self.standings.get(mark.claim, Standing.GONE) for mark in found.standings},
+            seen_after=frozenset(self.nodes),
             released=frozenset(self.released),
             refusals=dict(self.refusals),
         )

@@ -10,13 +10,13 @@ import pytest
 from kairos_operator.api.cluster import NodeView
 from kairos_operator.api.names import Claim
 from kairos_operator.api.objects import NodeOp
-from kairos_operator.api.status import Phase, Step
+from kairos_operator.api.status import NodeStatus, Outcome, Phase, Step
 from kairos_operator.core import orphans
 from kairos_operator.core.actions import Action, ClaimNode
 from kairos_operator.core.nodeop import plan
-from kairos_operator.core.snapshot import Mark, Standing
+from kairos_operator.core.snapshot import Mark, Standing, needs, works_on
 from tests.core.rollout import Rollout
-from tests.core.world import after, node, op, ours, record, snapshot, subjects
+from tests.core.world import after, at, node, op, ours, record, snapshot, subjects
 
 OTHER = "ops/firmware@uid-of-firmware"
 GARBAGE = "somebody was here"
@@ -195,3 +195,43 @@ def test_a_deleted_operation_does_not_lift_its_cordon_under_another_one_either()
     view = replace(ours(of), claimed_by=OTHER)
     assert subjects(snapshot(of, view)) == ["set the finalizer"]
     assert subjects(snapshot(of, replace(view, claimed_by=""))) == ["release node n1"]
+
+
+def test_a_node_on_which_another_operation_is_at_work_is_not_claimed_though_it_carries_no_claim() -> None:
+    """The Node was deleted and registered anew under the other one's work, and its claim went with it."""
+    facts = snapshot(_op(), node(), holders={"n1": "ops/firmware"})
+    made = plan(facts)
+    assert made.status is not None
+    assert made.status.nodes["n1"].message == "Waiting for NodeOp ops/firmware, which is at work on this node"
+    assert (made.chains, made.recheck_after) == ((), 5.0)
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_who_is_at_work_on_a_node(step: Step) -> None:
+    working = step in (Step.DRAIN, Step.JOB, Step.REBOOT, Step.POSTFLIGHT, Step.RELEASE)
+    of = op(records={"n1": record(step)}, cordon=True)
+    assert works_on(of, "n1") is working
+    assert not works_on(of, "n2")
+    assert not works_on(op(records={"n1": record(step)}), "n1"), "what disrupts nothing holds nothing"
+    assert not works_on(op(records={"n1": record(step)}, phase=Phase.FAILED, cordon=True), "n1")
+    assert not works_on(op(records={"n1": record(step)}, meta={"deleting_since": at(0)}, cordon=True), "n1")
+
+
+@pytest.mark.parametrize(
+    ("one", "begins"),
+    [
+        pytest.param(record(Step.WAITING), True, id="next in line"),
+        pytest.param(record(Step.PREFLIGHT), False, id="a check disrupts nothing"),
+        pytest.param(record(Step.CLAIM), True, id="claiming"),
+        pytest.param(record(Step.DRAIN), True, id="the Job comes next"),
+        pytest.param(record(Step.JOB), True, id="the Job may not be there yet"),
+        pytest.param(record(Step.JOB, job_uid="1"), False, id="the Job is there"),
+        pytest.param(record(Step.REBOOT), False, id="the reboot has a proof of its own"),
+        pytest.param(record(Step.DONE, Outcome.COMPLETED), False, id="done"),
+    ],
+)
+def test_nodes_on_which_something_begins_are_to_be_known_by_a_recent_view(
+    one: NodeStatus, begins: bool
+) -> None:
+    of = op(records={"n1": one}, cordon=True)
+    assert needs(of, {"n1": node()}).recent == (frozenset({"n1"}) if begins else frozenset())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.status import NodeStatus, Outcome, Phase, Step
 from kairos_operator.core.nodeop import plan
 from kairos_operator.core.rollout import free_slots, in_order, next_in_line

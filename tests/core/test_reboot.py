@@ -13,6 +13,7 @@ from kairos_operator.api.names import Role
 from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.status import NodeStatus, Outcome, Phase, RebootStatus, Step
 from kairos_operator.core.nodeop import plan
+from kairos_operator.core.reboot import said_to_be_back
 from kairos_operator.core.snapshot import ChildKey, Snapshot
 from tests.core.rollout import Rollout
 from tests.core.world import after, at, ended, job, node, op, ours, record, role_pod, snapshot, subjects
@@ -178,3 +179,28 @@ def test_a_whole_reboot(forgetful: bool) -> None:
     assert (entry.outcome, entry.reboot_status) == (Outcome.COMPLETED, RebootStatus.COMPLETED)
     assert story.nodes["n1"].boot_id == SECOND
     assert not story.nodes["n1"].unschedulable
+
+
+def test_a_view_from_before_the_boot_that_was_ended_is_no_proof() -> None:
+    """A cache that is behind shows another boot, too: the one before."""
+    facts = _facts(_op(), _says(SECOND), boot_id="n1-boot-0")
+    assert said_to_be_back(facts) == {"n1": SECOND}
+    unsure = plan(replace(facts, seen_after=frozenset()))
+    assert unsure.status is not None
+    assert (unsure.status.nodes["n1"].step, unsure.recheck_after) == (Step.REBOOT, 0.0)
+    assert unsure.status.nodes["n1"].message == "Rebooting: making sure that the node is back"
+    assert after(facts).nodes["n1"].outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize("lacking", ["pod", "boot", "ready"])
+def test_only_a_node_that_seems_to_be_back_is_asked_about(lacking: str) -> None:
+    pod: dict[str, Any] = {} if lacking == "pod" else _says()
+    boot = FIRST if lacking == "boot" else SECOND
+    assert said_to_be_back(_facts(_op(), pod, boot_id=boot, ready=lacking != "ready")) == {}
+
+
+def test_the_boot_before_the_work_is_the_one_that_counts() -> None:
+    """A node that waited for long may have rebooted since it got its slot."""
+    claimed = op(records={"n1": record(Step.CLAIM, boot_id=FIRST)}, reboot_on_success=True, cordon=True)
+    new = after(snapshot(claimed, replace(ours(claimed), boot_id=SECOND))).nodes["n1"]
+    assert (new.step, new.boot_id) == (Step.JOB, SECOND)

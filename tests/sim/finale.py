@@ -13,7 +13,9 @@ from tests.sim.truth import Broken, owner_uid
 if TYPE_CHECKING:
     from tests.sim.simulation import Simulation
 
-SETTLING = 45.0  # seconds in which the last children may still go
+SETTLING = (
+    160.0  # seconds in which the last children may still go, and a watch that fell silent is begun anew
+)
 QUIET = 120.0  # seconds in which nothing more may be written
 
 

@@ -12,7 +12,7 @@ from kairos_operator.api.resources import NODES
 from tests.sim.cluster import START, Cluster, Object
 from tests.sim.truth import Broken, Truth
 
-OLDEST_ANSWER = 45.0  # seconds that a fact may be old when what follows from it is done
+OLDEST_ANSWER = 90.0  # seconds that a fact may be old when what follows from it is done: watches lag up to 72
 FINAL = ("Completed", "Failed")
 
 

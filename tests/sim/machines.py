@@ -117,12 +117,16 @@ class Machine:
         if self.connected:
             return
         self.connected = True
+        if not self.up:
+            return  # what it could not tell, it tells once it has booted, if ever
         self.cluster.journal.note(self.cluster.now, "world", self.name, "is heard of again")
+        self._tell_all()
+        self._tell(ready=True)
+
+    def _tell_all(self) -> None:
         reports, self._reports = self._reports, []
         for tell in reports:
             tell()
-        if self.up:
-            self._tell(ready=True)
 
     def _unheard_of(self) -> None:
         power, boots = self.power, self.boots
@@ -134,7 +138,8 @@ class Machine:
         self.cluster.timeline.after(NOT_READY_AFTER, lapse)
 
     def return_to_cluster(self) -> None:
-        """Say that the node is Ready; register it where it was deleted meanwhile."""
+        """Say that the node is Ready, and what is left to tell; register it where it was deleted meanwhile."""
+        self._tell_all()
         if self.cluster.find(NODES, self.name) is None:
             self.register()  # deleted meanwhile: it registers anew
         else:

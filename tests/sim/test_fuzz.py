@@ -122,6 +122,8 @@ def _snapshot(draw: st.DrawFn, op_body: Object, harvest: Mapping[str, list[Objec
         job_pods={draw(st.sampled_from(names)): tuple(pods)},
         node_pods={draw(st.sampled_from(names)): tuple(pods)},
         standings=marks,
+        holders={name: "default/other" for name in names if draw(st.booleans())},
+        seen_after=frozenset(name for name in names if draw(st.booleans())),
         released=frozenset(name for name in names if draw(st.booleans())),
         refusals={"set the finalizer": "no"} if draw(st.booleans()) else {},
     )

@@ -1,0 +1,161 @@
+"""The reboot after the Job: the pod that does it, and the proof that it was done.
+
+A reboot counts only when the reboot pod says so, the node's bootID is another one than before, by a view from after the
+boot that was ended, and the node is Ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kairos_operator.api.names import Role
+from kairos_operator.api.resources import PODS
+from kairos_operator.api.status import RebootStatus, Step
+from kairos_operator.core.actions import Action, Create, Delete
+from kairos_operator.core.manifests import reboot_pod, reboot_rights
+from kairos_operator.core.site import Decision, Go, Site, Stay, completed, failed, seconds
+from kairos_operator.core.snapshot import Snapshot
+from kairos_operator.core.trouble import holding_up, last_failure
+
+REBOOTED = "completed"  # what the reboot pod says of itself once the node is to go down
+_FAILED = "failed"
+
+
+def said_to_be_back(snapshot: Snapshot) -> Mapping[str, str]:
+    """The nodes that seem to be back from their reboot, with the boot that was ended. Their views must be from after
+    that boot: one from before it would show another boot, too.
+    """
+    found = {}
+    for name, record in snapshot.op.status.nodes.items():
+        if record.step is Step.REBOOT:
+            proof = _proof(Site(snapshot, name, record))
+            if proof.ended is not None and proof.changed and proof.ready:
+                found[name] = proof.ended
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What is seen of a reboot: the boot that the reboot pod ended, if it says so, and the node since."""
+
+    ended: str | None
+    changed: bool
+    ready: bool
+
+    @property
+    def says(self) -> bool:
+        """Whether the reboot pod says completed."""
+        return self.ended is not None
+
+
+def _proof(site: Site) -> _Proof:
+    node, pod, record = site.node, site.pod(Role.REBOOT), site.record
+    ended = record.rebooted_from
+    if pod is not None and pod.reboot_state == REBOOTED:
+        # The pod knows the boot that it ended, also where the node had rebooted by itself since it got its slot.
+        ended = pod.reboot_boot_id or record.boot_id or ""
+    before = {boot for boot in (record.boot_id, ended) if boot}
+    changed = node is not None and bool(node.boot_id and before) and node.boot_id not in before
+    return _Proof(ended, changed, node is not None and node.ready)
+
+
+def reboot(site: Site) -> Decision:
+    """Wait until the node is proven to be back from its reboot."""
+    node, pod = site.node, site.pod(Role.REBOOT)
+    assert node is not None  # a node that is gone has been decided on before any step
+    broken = reboot_impossible(site)
+    if broken is not None:
+        return broken
+    proof = _proof(site)
+    if proof.says and proof.changed and proof.ready:
+        return _back(site, proof)
+    why = node.ready_reason if proof.says else holding_up([pod] if pod else [], None)
+    why = why if proof.says else why or site.refused(f"create Pod {site.child(Role.REBOOT)}")
+    left = site.spec.reboot_timeout_seconds - site.elapsed
+    if left <= 0:
+        limit = seconds(site.spec.reboot_timeout_seconds)
+        text = f"Reboot failed: not back after {limit}: {_seen(proof, why)}"
+        return failed(site, "RebootFailed", text)
+    chains = () if proof.says else reboot_pod_anew(site)
+    return Stay(f"Rebooting: {_awaited(proof, why)}", chains, left, {"rebooted_from": proof.ended})
+
+
+def _back(site: Site, proof: _Proof) -> Decision:
+    learned: dict[str, Any] = {"rebooted_from": proof.ended}
+    if site.name not in site.snapshot.seen_after:
+        return Stay("Rebooting: making sure that the node is back", recheck=0.0, learned=learned)
+    learned["reboot_status"] = RebootStatus.COMPLETED
+    note = site.note("NodeBack", f"{site.name} is back {seconds(site.elapsed)} after its reboot")
+    if site.spec.postflight is not None:
+        return Go(Step.POSTFLIGHT, "Rebooted; verifying", (note,), learned)
+    done = completed(site, "The command succeeded, and the node rebooted")
+    return Go(done.step, done.message, (note,), {**done.learned, **learned})
+
+
+def _awaited(proof: _Proof, why: str) -> str:
+    """What a reboot that takes its course is waiting for."""
+    because = f": {why}" if why else ""
+    if proof.changed:
+        return (
+            f"the node booted and is not Ready yet{because}"
+            if proof.says
+            else f"waiting for the reboot pod{because}"
+        )
+    if not proof.says:
+        return f"waiting for the reboot pod{because}"
+    return "the node goes down" if proof.ready else "the node is down"
+
+
+def _seen(proof: _Proof, why: str) -> str:
+    """What was seen of a reboot that was not proven in time."""
+    because = f": {why}" if why else ""
+    pod = (
+        "the reboot pod says completed"
+        if proof.says
+        else f"the reboot pod has not rebooted the node{because}"
+    )
+    if not proof.changed:
+        return f"{pod}, but the node's bootID did not change" if proof.says else pod
+    if not proof.ready:
+        return f"{pod}, the node's bootID changed, but the node is not Ready{because}"
+    return f"the node's bootID changed, but {pod}"
+
+
+def reboot_children(site: Site) -> tuple[Action, ...]:
+    """What the reboot needs, in the order in which it is made; nothing where none is asked for."""
+    if not site.spec.reboot_on_success:
+        return ()
+    name = site.child(Role.REBOOT)
+    rights = tuple(
+        Create(res, name, body, site.name) for res, body in reboot_rights(site.snapshot, site.name)
+    )
+    return (*rights, Create(PODS, name, reboot_pod(site.snapshot, site.name), site.name))
+
+
+def reboot_pod_anew(site: Site) -> tuple[tuple[Action, ...], ...]:
+    """Replaces a reboot pod that was deleted or evicted: the new one finds on the host what the old one left."""
+    if not site.spec.reboot_on_success:
+        return ()
+    pod = site.pod(Role.REBOOT)
+    if pod is None:
+        return (reboot_children(site),)
+    if pod.finished and not pod.reboot_state and not pod.deleting_since:
+        return ((Delete(PODS, pod.name, pod.uid, site.name),),)
+    return ()
+
+
+def reboot_impossible(site: Site) -> Decision | None:
+    """Whether the reboot pod says that the reboot cannot be."""
+    pod = site.pod(Role.REBOOT) if site.spec.reboot_on_success else None
+    if pod is None:
+        return None
+    if pod.owner is None or pod.owner.uid != site.op.meta.uid:
+        return failed(
+            site, "RebootFailed", f"Reboot failed: pod {pod.path} is there and is not this NodeOp's"
+        )
+    if pod.reboot_state.startswith(_FAILED):
+        reason = pod.reboot_state.removeprefix(_FAILED).lstrip(": ") or last_failure([pod])
+        return failed(site, "RebootFailed", f"Reboot failed: {reason}")
+    return None
