@@ -13,6 +13,7 @@ from tests.sim.cluster import Cluster
 from tests.sim.weather import Fault, Weather
 
 TIMEOUT = 30.0
+LATE = ", late"  # of an actor whose effect came after it had given up waiting for it
 _REFUSALS = {
     Fault.CONFLICT: (
         409,
@@ -87,7 +88,8 @@ class Call:
             error = from_status(code, {"reason": reason, "message": message})
         elif self.fault not in _NO_EFFECT:
             try:
-                result = self.cluster.write(self.client.name, self.effect, self.verb)
+                actor = f"{self.client.name}{LATE}" if self.fault is Fault.CUT_LATE else self.client.name
+                result = self.cluster.write(actor, self.effect, self.verb)
             except StatusError as refused:
                 error = from_status(refused.code, refused.status)
         self._detail(error)

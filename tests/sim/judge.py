@@ -12,6 +12,7 @@ from kairos_operator.api.names import (
     LABEL_NODE_OP,
 )
 from kairos_operator.api.resources import JOBS, NODE_OP_UPGRADES, NODE_OPS, NODES, PODS
+from tests.sim.calls import LATE
 from tests.sim.cluster import Change, Cluster, Object
 from tests.sim.drains import must_have_gone, must_not_evict
 from tests.sim.ledger import Ledger, Operation, bearings
@@ -144,7 +145,9 @@ class Judge:
         node, token = pod["spec"]["nodeName"], f"{role} pod {pod['metadata']['uid']}"
         if change.old is None and ours:
             self._check_pod(pod, role)
-            self.ledger.may_begin(operation, f"the {role} pod", node)
+            # A check's creation that comes late may come after its verdict: no harm, and it is taken away again.
+            if role == "reboot" or not change.actor.endswith(LATE):
+                self.ledger.may_begin(operation, f"the {role} pod", node)
         ended = (pod.get("status") or {}).get("phase") in _ENDED
         if deleting or ended:
             self.ledger.drop(operation, node, token)
