@@ -74,7 +74,8 @@ def deletion(snapshot: Snapshot) -> Plan[NodeOpStatus]:
             found.append(chain)
         unsure = unsure or (record.in_flight and _unconfirmed(snapshot, name, record))
     assert op.meta.deleting_since is not None
-    waited = (snapshot.now - op.meta.deleting_since).total_seconds()
+    # The API server's time and ours may differ, so no more counts than what was really tried.
+    waited = min((snapshot.now - op.meta.deleting_since).total_seconds(), snapshot.deleting_for)
     if not found and not unsure:
         return Plan(chains=((SetFinalizer(present=False),),))
     if waited >= DELETION_PATIENCE_SECONDS:

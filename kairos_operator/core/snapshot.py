@@ -76,6 +76,7 @@ class Snapshot:
         frozenset()
     )  # nodes whose view is from after the boot that their reboot pod ended
     released: frozenset[str] = frozenset()  # nodes known, by a live read or our own write, to be free of us
+    deleting_for: float = 0.0  # seconds that this process has known of the operation's deletion
     refusals: Mapping[str, str] = field(
         default_factory=dict
     )  # what the API server last said, by action subject

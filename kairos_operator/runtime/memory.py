@@ -33,6 +33,15 @@ class Memory:
     status_written: float = float("-inf")
     boots: dict[str, frozenset[str]] = field(default_factory=dict)
     confirmed: dict[str, float] = field(default_factory=dict)
+    deletion_seen: float | None = None  # when (monotonic)
+
+    def deleting_for(self, now: float, *, deleting: bool) -> float:
+        """Seconds since this process first saw that the operation is to be deleted."""
+        if not deleting:
+            return 0.0
+        if self.deletion_seen is None:
+            self.deletion_seen = now
+        return now - self.deletion_seen
 
     def refuse(self, subject: str, message: str, now: float, at_least: float = 0.0) -> None:
         """Remember a refusal; the wait doubles with each one in a row, from 1 s to 30 s, and is `at_least` so long."""

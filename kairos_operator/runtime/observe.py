@@ -89,6 +89,7 @@ class Observer:
             standings=standings,
             holders=self._holders(op, found.recent if listed is None else listed),
             released=released,
+            deleting_for=memory.deleting_for(self.clock.monotonic(), deleting=bool(op.meta.deleting_since)),
             refusals=memory.messages(),
         )
         ended = said_to_be_back(snapshot)

@@ -132,8 +132,10 @@ def test_the_patience_has_an_end_and_it_is_told_why() -> None:
     )
     assert subjects(facts) == ["release node n1"]
     assert plan(facts).recheck_after == 1
-    late = replace(facts, now=at(DELETION_PATIENCE_SECONDS))
+    late = replace(facts, now=at(DELETION_PATIENCE_SECONDS), deleting_for=DELETION_PATIENCE_SECONDS)
     assert subjects(late) == [OFF]
+    ahead = replace(late, deleting_for=1.0)
+    assert subjects(ahead) == ["release node n1"], "a clock that is ahead of the API server's is no patience"
     (note,) = plan(late).notes
     assert (note.type, note.text.endswith(": forbidden")) == ("Warning", True)
 

@@ -158,7 +158,8 @@ def ours(of: NodeOp, view: NodeView | None = None, *, cordoned: bool = True) -> 
 def snapshot(of: NodeOp, *nodes: NodeView, seconds: float = 0, **facts: Any) -> Snapshot:
     """What is known at `seconds` after the beginning."""
     known = {view.name: view for view in nodes}
-    facts = {"listed": frozenset(known), "seen_after": frozenset(known), **facts}
+    tried = seconds if of.meta.deleting_since else 0.0
+    facts = {"listed": frozenset(known), "seen_after": frozenset(known), "deleting_for": tried, **facts}
     return Snapshot(op=of, now=at(seconds), images=IMAGES, nodes=known, **facts)
 
 

@@ -63,3 +63,10 @@ def test_what_decisions_read_is_the_last_word() -> None:
 
 def test_a_status_was_never_written_at_first() -> None:
     assert Memory().status_written == float("-inf")
+
+
+def test_a_deletion_is_known_of_since_this_process_first_saw_it() -> None:
+    memory = Memory()
+    assert memory.deleting_for(5.0, deleting=False) == 0.0
+    assert memory.deleting_for(7.0, deleting=True) == 0.0
+    assert memory.deleting_for(17.0, deleting=True) == 10.0

@@ -37,6 +37,8 @@ class Machine:
         self.runs: dict[str, Run] = {}
         self.power = 0  # counts power cycles, so that what was planned before one is dropped after it
         self._reports: list[Callable[[], None]] = []
+        self._booting = False  # it has not come so far as to say that it is Ready
+        self._due = False  # it has, and was not heard
 
     @property
     def actor(self) -> str:
@@ -78,7 +80,7 @@ class Machine:
             return
         self.cluster.journal.note(self.cluster.now, "world", self.name, "goes down", why)
         self.truth.excuse(self.name, f"down: {why}")
-        self.up = False
+        self.up = self._booting = self._due = False
         self.power += 1
         for run in list(self.runs.values()):
             run.lost_power()
@@ -92,13 +94,15 @@ class Machine:
         """Come up: a new boot, the same disk."""
         if self.up or self.lost:
             return
-        self.up, self.boots = True, self.boots + 1
+        self.up, self._booting, self.boots = True, True, self.boots + 1
         self.boot_id = f"{self.name}-boot-{self.boots}"
         self.cluster.journal.note(self.cluster.now, "world", self.name, "boots", self.boot_id)
         self.truth.booted(self.name)
+        if self.connected:
+            self._tell_all()
         if self.temper.shows_not_ready:
-            self.later(0.5, lambda: self.report(lambda: self._tell(ready=False)))
-        self.later(1.0 + 6 * self.rng.random(), lambda: self.report(self.return_to_cluster))
+            self.later(0.5, lambda: self._tell(ready=False) if self.connected else None)
+        self.later(1.0 + 6 * self.rng.random(), self._come_back)
         for run in list(self.runs.values()):
             self.later(1.0 + 2 * self.rng.random(), run.resume)
 
@@ -121,7 +125,10 @@ class Machine:
             return  # what it could not tell, it tells once it has booted, if ever
         self.cluster.journal.note(self.cluster.now, "world", self.name, "is heard of again")
         self._tell_all()
-        self._tell(ready=True)
+        if self._due:
+            self.return_to_cluster()
+        elif not self._booting:
+            self._tell(ready=True)
 
     def _tell_all(self) -> None:
         reports, self._reports = self._reports, []
@@ -137,9 +144,14 @@ class Machine:
 
         self.cluster.timeline.after(NOT_READY_AFTER, lapse)
 
+    def _come_back(self) -> None:
+        self._booting, self._due = False, not self.connected
+        if self.connected:
+            self.return_to_cluster()
+
     def return_to_cluster(self) -> None:
-        """Say that the node is Ready, and what is left to tell; register it where it was deleted meanwhile."""
-        self._tell_all()
+        """Say that the node is Ready; register it where it was deleted meanwhile."""
+        self._due = False
         if self.cluster.find(NODES, self.name) is None:
             self.register()  # deleted meanwhile: it registers anew
         else:

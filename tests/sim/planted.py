@@ -27,9 +27,9 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     ),
     (
         "the targets are those that a watch has shown so far",
-        "core.nodeop:_resolve",
-        "if name in listed)",
-        "if True)",
+        "runtime.observe:Observer._listed",
+        "listing = await self.client.list(NODES)",
+        "return frozenset(node.name for node in self.caches.nodes.values())",
         3000,
     ),
     ("a pause is not heeded", "core.rollout:free_slots", "if op.meta.paused or", "if", 400),

@@ -71,7 +71,9 @@ class Run:
         machine = self.machine
 
         def write() -> None:
-            if machine.pod(self.namespace, self.name, self.uid) is not None:
+            pod = machine.pod(self.namespace, self.name, self.uid)
+            over = pod is not None and (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+            if pod is not None and not over:
                 body = {"status": status}
                 machine.cluster.attempt(
                     machine.actor,
