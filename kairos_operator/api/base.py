@@ -6,6 +6,7 @@ Unknown fields are ignored on reading, so that an older operator survives object
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
@@ -31,14 +32,17 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+@lru_cache(maxsize=4096)  # a status says few times, and says them often
 def timestamp(moment: datetime) -> str:
     """`moment` as a metav1.Time: RFC 3339 in UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).isoformat()[:19]}Z"
 
 
 def whole_seconds(moment: datetime) -> datetime:
     """`moment` as it reads after a round trip through the API, so that it equals what is stored."""
-    return moment.astimezone(UTC).replace(microsecond=0)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=0) if moment.microsecond else moment
 
 
 def moment(text: str | None) -> datetime | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
 
 from tests.sim import golden, mutants
+from tests.sim.runs import CHUNK, RECORDED_CHUNK, Record, chunks_of, code_id, played
 from tests.sim.scenario import scenario
 from tests.sim.shrink import shrunk, without
 from tests.sim.simulation import Outcome, Simulation
@@ -18,23 +17,28 @@ from tests.sim.simulation import Outcome, Simulation
 STORY_LINES = 40
 
 
-class Result(NamedTuple):
-    """One seed's end, small enough to be sent between processes."""
-
-    seed: int
-    broken: str
-    calls: int
-    seconds: float
-
-
-def play(seed: int) -> Result:
-    """Run one seed."""
-    outcome = Simulation(scenario(seed)).run()
-    return Result(seed, outcome.broken, outcome.calls, outcome.seconds)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; exit code 1 where a seed failed or a planted bug was not found."""
+    args = _parser().parse_args(arguments)
+    if args.stories:
+        golden.write_all()
+        return 0
+    if args.mutants:
+        return mutants.main(args.jobs)
+    if args.summary:
+        print(Record(args.summary).summary())
+        return 0
+    if args.seed is not None:
+        return _one(
+            args.seed, [name for name in args.without.split(",") if name], story=args.story, calls=args.calls
+        )
+    record = Record(args.record) if args.record else None
+    return _many(
+        range(args.start, args.start + args.seeds), args.jobs, keep_going=args.keep_going, record=record
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds to run (default 1000)")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
@@ -46,50 +50,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--without", default="", help="what to leave out of --seed: names, with commas between them"
     )
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first seed that fails")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        help="append what each chunk of seeds came to; those that are there are not run again, and no failure stops",
+    )
+    parser.add_argument("--summary", type=Path, help="add up such a record, as a row of docs/simulation.md")
     parser.add_argument("--mutants", action="store_true", help="try all planted bugs, and print the table")
     parser.add_argument("--stories", action="store_true", help="write the golden stories anew")
-    args = parser.parse_args(arguments)
-    if args.stories:
-        golden.write_all()
-        return 0
-    if args.mutants:
-        return mutants.main(args.jobs)
-    if args.seed is not None:
-        return _one(
-            args.seed, [name for name in args.without.split(",") if name], story=args.story, calls=args.calls
-        )
-    return _many(range(args.start, args.start + args.seeds), args.jobs, keep_going=args.keep_going)
+    return parser
 
 
-def _many(seeds: range, jobs: int, *, keep_going: bool) -> int:
-    began, done, calls, virtual, failed = time.monotonic(), 0, 0, 0.0, list[Result]()
-    for result in _played(seeds, jobs):
-        done, calls, virtual = done + 1, calls + result.calls, virtual + result.seconds
-        if result.broken:
-            failed.append(result)
-            print(f"seed {result.seed}: {result.broken.splitlines()[0]}", flush=True)
-            if not keep_going:
-                break
-        if done % 1000 == 0:
-            print(f"{done} seeds in {time.monotonic() - began:.0f} s", flush=True)
+def _many(seeds: range, jobs: int, *, keep_going: bool, record: Record | None = None) -> int:
+    """Run seeds; with a record, those that it does not have, to the end. Returns 1 if one failed."""
+    code = code_id() if record else ""
+    before = record.played_by(code) if record else []
+    size = RECORDED_CHUNK if record else CHUNK
+    began, done, calls, days, said = time.monotonic(), 0, 0, 0.0, 0
+    failed: dict[int, str] = {}
+    for chunk in played(chunks_of(seeds, size, before), jobs):
+        if record:
+            record.add(code, chunk)
+        done, calls, days = done + chunk.count, calls + chunk.requests, days + chunk.days
+        failed |= chunk.failed
+        for seed, why in chunk.failed.items():
+            print(f"seed {seed}: {why}", flush=True)
+        if chunk.failed and not keep_going and not record:
+            break
+        if done // 1000 > said:
+            said = done // 1000
+            took = time.monotonic() - began
+            print(f"{done} seeds in {took:.0f} s ({done / took:.1f}/s, {chunk.peak_mib} MiB)", flush=True)
     took = time.monotonic() - began
     print(
         f"{done} seeds in {took:.1f} s ({done / took:.1f}/s), {calls} requests of the operator, "
-        f"{virtual / 86400:.1f} days of cluster time, {len(failed)} failed"
+        f"{days:.1f} days of cluster time, {len(failed)} failed"
     )
     if failed:
-        _one(failed[0].seed, [], story=False, calls=False)
+        _one(min(failed), [], story=False, calls=False)
     return 1 if failed else 0
-
-
-def _played(seeds: range, jobs: int) -> Iterable[Result]:
-    if jobs <= 1:
-        yield from map(play, seeds)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        todo = iter(seeds)
-        while batch := list(islice(todo, 200 * jobs)):
-            yield from pool.map(play, batch, chunksize=20)
 
 
 def _one(seed: int, left_out: list[str], *, story: bool, calls: bool) -> int:

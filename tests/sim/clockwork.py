@@ -14,9 +14,11 @@ import contextvars
 import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 BUSY = 200_000  # callbacks of one process within one instant
+CROWD = 64  # tasks of one process after which those that have ended are forgotten
 
 
 class BusyLoop(Exception):
@@ -53,6 +55,48 @@ class Timeline:
         return True
 
 
+class Handle:
+    """A callback that a loop is to run, unless it is cancelled before: a lighter asyncio.Handle."""
+
+    __slots__ = ("args", "callback", "context")
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
+    ) -> None:
+        self.callback: Callable[..., object] | None = callback
+        self.args = args
+        self.context = contextvars.copy_context() if context is None else context
+
+    def cancel(self) -> None:
+        """Have it never run."""
+        self.callback = None
+        self.args = ()
+
+    def cancelled(self) -> bool:
+        """Whether it will never run."""
+        return self.callback is None
+
+
+class Timer(Handle):
+    """A callback that a loop is to run at a time; passed over when it falls due, if it is cancelled by then."""
+
+    __slots__ = ("_when",)
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> None:
+        super().__init__(callback, args, context)
+        self._when = when
+
+    def when(self) -> float:
+        """When it falls due, in the loop's time."""
+        return self._when
+
+
 class ProcessLoop:
     """The event loop of one process: the part of asyncio's interface that tasks, futures and timeouts use."""
 
@@ -61,7 +105,9 @@ class ProcessLoop:
         self.frozen = False
         self.complaints: list[dict[str, Any]] = []
         self._timeline = timeline
-        self._ready: deque[asyncio.Handle] = deque()
+        self._ready: deque[Handle] = deque()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._crowd = CROWD
         self._running = False
         self.as_asyncio: Any = self  # for the places where asyncio's types ask for more than asyncio does
         timeline.loops.append(self)
@@ -71,8 +117,8 @@ class ProcessLoop:
 
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self.as_asyncio, context)
+    ) -> Handle:
+        handle = Handle(callback, args, context)
         self._ready.append(handle)
         return handle
 
@@ -82,7 +128,7 @@ class ProcessLoop:
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> Timer:
         return self.call_at(self._timeline.now + delay, callback, *args, context=context)
 
     def call_at(
@@ -91,19 +137,25 @@ class ProcessLoop:
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self.as_asyncio, context)
-        self._timeline.at(when, lambda: self._ready.append(handle))
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Cancelled timers are passed over when they fall due."""
+    ) -> Timer:
+        timer = Timer(when, callback, args, context)
+        self._timeline.at(when, partial(self._ready.append, timer))
+        return timer
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self.as_asyncio)
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Any = None) -> asyncio.Task[Any]:
-        return asyncio.Task(coro, loop=self.as_asyncio, name=name, context=context)
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self.as_asyncio, name=name, context=context)
+        self._tasks.append(task)
+        if len(self._tasks) > self._crowd:
+            self._tasks = self.unfinished()
+            self._crowd = CROWD + 2 * len(self._tasks)
+        return task
+
+    def unfinished(self) -> list[asyncio.Task[Any]]:
+        """The tasks that have not ended, oldest first."""
+        return [task for task in self._tasks if not task.done()]
 
     def get_debug(self) -> bool:
         return False
@@ -123,17 +175,26 @@ class ProcessLoop:
             return
         self._running = True
         asyncio._set_running_loop(self.as_asyncio)
+        ready = self._ready
         try:
             for _ in range(BUSY):
-                if not self._ready or self.frozen or self.dead:
+                if not ready or self.frozen or self.dead:
                     return
-                handle = self._ready.popleft()
-                if not handle.cancelled():
-                    handle._run()
+                handle = ready.popleft()
+                if handle.callback is not None:
+                    self._run(handle.callback, handle)
             raise BusyLoop(f"{BUSY} callbacks at {self._timeline.now:.3f} s")
         finally:
             asyncio._set_running_loop(None)
             self._running = False
+
+    def _run(self, callback: Callable[..., object], handle: Handle) -> None:
+        try:
+            handle.context.run(callback, *handle.args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001  # as asyncio's loops: its fault is not the others'
+            self.call_exception_handler({"message": f"an exception in {callback!r}", "exception": error})
 
     def kill(self) -> None:
         """End the process here and now."""

@@ -139,7 +139,7 @@ class Replica:
             self.recorder.silent = True
         self.loop.dead = self.loop.frozen = False
         for _ in range(5):
-            pending = [task for task in asyncio.all_tasks(self.loop.as_asyncio) if not task.done()]
+            pending = self.loop.unfinished()
             if not pending:
                 return
             for task in pending:

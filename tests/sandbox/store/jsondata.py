@@ -26,11 +26,18 @@ def same_json(left: Any, right: Any) -> bool:
     """Equality in the sense of JSON: unlike Python's, `True` is not 1."""
     if left is right:
         return True
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same_json(item, right[key]) for key, item in left.items())
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(same_json, left, right))
-    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+    return bool(left == right) and _same_booleans(left, right)
+
+
+def _same_booleans(left: Any, right: Any) -> bool:
+    """Whether two values that are equal to Python have booleans in the same places."""
+    if isinstance(left, dict):
+        pairs = ((item, right[key]) for key, item in left.items())
+    elif isinstance(left, list):
+        pairs = zip(left, right, strict=True)  # type: ignore[assignment]
+    else:
+        return isinstance(left, bool) == isinstance(right, bool)
+    return all(one is other or _same_booleans(one, other) for one, other in pairs)
 
 
 def dig(value: Any, *path: str, default: Any = None) -> Any:

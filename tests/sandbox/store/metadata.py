@@ -22,7 +22,7 @@ _SERVER_OWNED = (
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 with seconds in UTC, as metav1.Time is written."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).isoformat()[:19]}Z"
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -55,11 +55,11 @@ class Schema:
                     del found[key]
             elif item is None and not child.get("nullable"):
                 del found[key]
-            elif item is not before.get(key, _MISSING):
-                found[key] = _decoded(child, item)
+            elif item is not (was := before.get(key, _MISSING)):
+                found[key] = _decoded(child, item, was)
         for key, child in properties.items():
             if key not in found and "default" in child:
-                found[key] = _decoded(child, copy_json(child["default"]))
+                found[key] = _decoded(child, copy_json(child["default"]), _MISSING)
         return found
 
     def faults(self, new: Object, old: Object | None) -> list[Fault]:
@@ -77,32 +77,39 @@ def _unsupported(schema: Schema) -> str:
     return unsupported(schema.root, "")
 
 
-def _decoded(node: Object, value: Any) -> Any:
+def _decoded(node: Object, value: Any, old: Any) -> Any:
+    """The value decoded; what it shares with the stored value in its place was decoded before."""
     if isinstance(value, dict):
-        return _decoded_map(node, value)
+        return _decoded_map(node, value, old)
     items = node.get("items")
     if isinstance(value, list) and items:
-        found = [_decoded(items, one) for one in value]
+        found = [_decoded(items, one, _MISSING) for one in value]
         return value if all(a is b for a, b in zip(found, value, strict=True)) else found
     return value
 
 
-def _decoded_map(node: Object, value: Object) -> Object:
+def _decoded_map(node: Object, value: Object, old: Any) -> Object:
+    before: Object = old if isinstance(old, dict) else {}
     properties = node.get("properties") or {}
     additional = node.get("additionalProperties")
-    keeps = node.get("x-kubernetes-preserve-unknown-fields")
+    others = additional if isinstance(additional, dict) else None
+    keeps = additional is True or node.get("x-kubernetes-preserve-unknown-fields")
     found: Object = {}
+    same = True
     for key, item in value.items():
-        child = properties.get(key) or (additional if isinstance(additional, dict) else None)
-        if child is not None:
-            if item is None and not child.get("nullable"):
-                continue
-            found[key] = _decoded(child, item)
-        elif keeps or additional is True:
+        if item is not None and item is before.get(key):
             found[key] = item
+            continue
+        child = properties.get(key, others)
+        if child is None:
+            if keeps:
+                found[key] = item
+        elif item is not None or child.get("nullable"):
+            done = found[key] = (
+                _decoded(child, item, before.get(key, _MISSING)) if isinstance(item, (dict, list)) else item
+            )
+            same = same and done is item
     for key, child in properties.items():
-        if key not in found and "default" in child:
-            found[key] = _decoded(child, copy_json(child["default"]))
-    if len(found) == len(value) and all(found[key] is value.get(key, _MISSING) for key in found):
-        return value
-    return found
+        if "default" in child and key not in found:
+            found[key] = _decoded(child, copy_json(child["default"]), _MISSING)
+    return value if same and len(found) == len(value) else found

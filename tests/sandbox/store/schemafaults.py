@@ -6,6 +6,7 @@ Rules in CEL only run on values whose structure is right. A part that equals the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from tests.sandbox.store.cel import EvaluationError, compiled
@@ -127,21 +128,20 @@ def _map_faults(node: Object, value: Object, old: Any, path: str, faults: list[F
         text = f"{path} in body should have at least {node['minProperties']} properties"
         faults.append(Fault("Invalid", path, len(value), text))
     faults += [Fault("Required", _under(path, key)) for key in node.get("required") or [] if key not in value]
-    for key, child, where in _children(node, value, path):
+    for key, child, where in _children(node, value, before, path):
         _structure(child, value[key], before.get(key, _MISSING), where, faults)
 
 
-def _children(node: Object, value: Object, path: str) -> list[tuple[str, Object, str]]:
-    """The members of a map that have a schema: key, schema and path."""
+def _children(node: Object, value: Object, before: Object, path: str) -> Iterator[tuple[str, Object, str]]:
+    """The members of a map that have a schema and are not the stored ones themselves: key, schema and path."""
     properties, additional = node.get("properties") or {}, node.get("additionalProperties")
-    found = []
-    for key in value:
-        if key in properties:
-            if path or key != "metadata":
-                found.append((key, properties[key], _under(path, key)))
-        elif isinstance(additional, dict):
-            found.append((key, additional, _under(path, key)))
-    return found
+    others = additional if isinstance(additional, dict) else None
+    for key, item in value.items():
+        if item is before.get(key, _MISSING):
+            continue
+        child = properties.get(key, others)
+        if child is not None and (path or key != "metadata"):
+            yield key, child, _under(path, key)
 
 
 def _under(path: str, key: str) -> str:
@@ -185,7 +185,7 @@ def _rules(node: Object, value: Any, old: Any, path: str, faults: list[Fault]) -
         _rule(rule, value, old, path, faults)
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else {}
-        for key, child, where in _children(node, value, path):
+        for key, child, where in _children(node, value, before, path):
             _rules(child, value[key], before.get(key, _MISSING), where, faults)
     elif isinstance(value, list) and node.get("items"):
         keys = node.get("x-kubernetes-list-map-keys") or []
