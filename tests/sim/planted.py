@@ -25,13 +25,6 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         "return False and op.spec",
         200,
     ),
-    (
-        "the targets are those that a watch has shown so far",
-        "runtime.observe:Observer._listed",
-        "listing = await self.client.list(NODES)",
-        "return frozenset(node.name for node in self.caches.nodes.values())",
-        3000,
-    ),
     ("a pause is not heeded", "core.rollout:free_slots", "if op.meta.paused or", "if", 400),
     (
         "workers go before the control plane",
