@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import to_json
+
 from kairos_operator.api.nodeop import DEFAULT_IMAGE
 from kairos_operator.api.resources import GROUP, Resource
-from webhooks.defaults import Operation, patch_for, patched
+from webhooks.defaults import Filled, Operation, filled
 from webhooks.faults import Fault, invalid_status
 from webhooks.lookups import Lookups, NoLookups
 from webhooks.oneoff import refusal, spec_changed
@@ -117,30 +119,38 @@ def render(request: Request, verdict: Verdict) -> dict[str, Any]:
         response["status"] = dict(verdict.status)
     if verdict.patch:
         response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(json.dumps(list(verdict.patch)).encode()).decode()
+        response["patch"] = base64.b64encode(to_json(verdict.patch)).decode()
     if verdict.warnings:
         response["warnings"] = list(verdict.warnings)
     return {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}
+
+
+def encoded(answer: Mapping[str, Any]) -> bytes:
+    """An answer as JSON. A refusal may repeat text that is no Unicode, which only escapes can say."""
+    try:
+        return to_json(answer)
+    except ValueError:
+        return json.dumps(answer).encode()
 
 
 def mutate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdict:
     """Fills in the defaults of an object on create and update."""
     if _leaves_spec_alone(request):
         return Verdict()
-    operations = _patch(resource, request, request.obj, knowledge)
-    faults = _faults(resource, request, operations, knowledge)
-    return Verdict(_refused(resource, request, faults)) if faults else Verdict(patch=operations)
+    new = _filled(resource, request, request.obj, knowledge)
+    faults = _faults(resource, request, new.obj, knowledge)
+    return Verdict(_refused(resource, request, faults)) if faults else Verdict(patch=new.operations)
 
 
 def validate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdict:
     """Refuses an object that has faults, with all of them, and warns of what is legal and risky."""
     if _leaves_spec_alone(request):
         return Verdict()
-    faults = _faults(resource, request, _patch(resource, request, request.obj, knowledge), knowledge)
+    new = _filled(resource, request, request.obj, knowledge).obj
+    faults = _faults(resource, request, new, knowledge)
     if faults:
         return Verdict(_refused(resource, request, faults))
-    found = warnings_for(resource, request.obj, request.namespace, knowledge.lookups, request.old)
-    return Verdict(warnings=found)
+    return Verdict(warnings=warnings_for(resource, new, request.namespace, knowledge.lookups, request.old))
 
 
 def answer(resource: Resource, door: Door, request: Request, knowledge: Knowledge) -> Verdict:
@@ -162,20 +172,17 @@ def _leaves_spec_alone(request: Request) -> bool:
     return request.old is not None and not spec_changed(request.old, request.obj)
 
 
-def _patch(
-    resource: Resource, request: Request, obj: Mapping[str, Any], knowledge: Knowledge
-) -> list[Operation]:
-    return patch_for(resource, obj, knowledge.default_image, request.old)
+def _filled(resource: Resource, request: Request, obj: Mapping[str, Any], knowledge: Knowledge) -> Filled:
+    return filled(resource, obj, knowledge.default_image, request.old)
 
 
 def _faults(
-    resource: Resource, request: Request, operations: Sequence[Operation], knowledge: Knowledge
+    resource: Resource, request: Request, new: Mapping[str, Any], knowledge: Knowledge
 ) -> list[Fault]:
     """The faults of the object with its defaults, so that leaving one out is no change of what was filled in."""
-    new = patched(request.obj, operations)
     if request.old is None:
         return faults_of(resource, new)
-    old = patched(request.old, _patch(resource, request, request.old, knowledge))
+    old = _filled(resource, request, request.old, knowledge).obj
     return refusal(resource.kind, old, new) or faults_of(resource, new)
 
 
