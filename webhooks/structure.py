@@ -14,10 +14,14 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from kairos_operator.api.base import ApiModel
+from kairos_operator.api.crd import MODELS
 from kairos_operator.api.schema import Schema
 from webhooks.faults import Fault, FaultType, Path
 
 Context = Mapping[str, Any]
+
+SPEC_MODELS = {resource.kind: spec for resource, (spec, _) in MODELS.items()}
+"""The model of each kind's spec."""
 
 _TYPES = {
     "string_type": "string",

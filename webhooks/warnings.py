@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from kairos_operator.api.crd import MODELS
 from kairos_operator.api.nodeop import NodeOpSpec
 from kairos_operator.api.nodeopupgrade import NodeOpUpgradeSpec
 from kairos_operator.api.resources import Resource
 from kairos_operator.api.selectors import LabelSelector
 from webhooks.lookups import Labels, Lookups, control_planes
 from webhooks.references import parse_image
+from webhooks.structure import SPEC_MODELS
 
 ENFORCE_LABEL = "pod-security.kubernetes.io/enforce"
 REFUSING_LEVELS = ("baseline", "restricted")
@@ -33,7 +33,7 @@ def warnings_for(
     old: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """The warnings about a faultless object, the gravest first; `old` is what an update replaces."""
-    spec = MODELS[resource][0].model_validate(obj["spec"])
+    spec = SPEC_MODELS[resource.kind].model_validate(obj["spec"])
     assert isinstance(spec, NodeOpSpec | NodeOpUpgradeSpec)
     found = [*_namespace(namespace, lookups), *_targets(spec, lookups), *_images(spec, old)]
     return found[:MAX_WARNINGS]
