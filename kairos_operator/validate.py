@@ -26,8 +26,8 @@ from webhooks.faults import Fault, FaultType, ordered
 from webhooks.faults import Path as FieldPath
 from webhooks.lookups import NoLookups
 from webhooks.structure import unknown_fields
-from webhooks.validate import faults_of
-from webhooks.warnings import warnings_for
+from webhooks.validate import Checked, checked
+from webhooks.warnings import risks_of
 
 STANDARD_INPUT = "-"
 
@@ -112,39 +112,39 @@ def _validate_object(
         tally.passed_over += 1
         return
     faults = [fault for fault in document.faults if fault.path[: len(at)] == at]
-    faults = ordered([_from(fault, at) for fault in faults] + _faults(obj, image))
+    found = _checked(obj, image)
+    faults = ordered([*(_from(fault, at) for fault in faults), *found.faults])
     places = [(document.position((*at, *fault.path)), fault) for fault in faults]
     for place, fault in sorted(places, key=lambda found: (found[0].line, found[0].column)):
         print(f"{name}:{place.line}:{place.column}: {fault}", file=report)
-    if faults:
+    if faults or found.spec is None:
         tally.faulty += 1
         return
-    resource = KINDS[obj["kind"]]
-    filled = defaulted(resource, obj, image)
-    namespace = obj["metadata"].get("namespace", "default")
-    for warning in warnings_for(resource, filled, namespace, NoLookups()):
-        place = document.position((*at, "spec", "image"))
+    for warning in risks_of(found.spec, "", NoLookups()):
+        field = warning.partition(":")[0].split(".")
+        place = document.position((*at, *field))
         print(f"{name}:{place.line}:{place.column}: warning: {warning}", file=report)
-    tally.valid.append(filled)
+    tally.valid.append(defaulted(KINDS[obj["kind"]], obj, image))
 
 
 def _is_ours(obj: Any) -> bool:
     return isinstance(obj, dict) and str(obj.get("apiVersion", "")).split("/")[0] == GROUP
 
 
-def _faults(obj: Mapping[str, Any], image: str) -> list[Fault]:
+def _checked(obj: Mapping[str, Any], image: str) -> Checked:
     kind, version = obj.get("kind"), obj.get("apiVersion")
     if version != f"{GROUP}/{VERSION}":
         detail = f'supported values: "{GROUP}/{VERSION}"'
-        return [Fault(("apiVersion",), FaultType.NOT_SUPPORTED, detail, version)]
+        return Checked(None, [Fault(("apiVersion",), FaultType.NOT_SUPPORTED, detail, version)])
     if not isinstance(kind, str) or kind not in KINDS:
         detail = "supported values: " + ", ".join(f'"{name}"' for name in KINDS)
-        return [Fault(("kind",), FaultType.NOT_SUPPORTED, detail, kind)]
+        return Checked(None, [Fault(("kind",), FaultType.NOT_SUPPORTED, detail, kind)])
     resource = KINDS[kind]
     schema = object_schema(resource)
     schema["properties"].pop("metadata")
     known = {name: value for name, value in obj.items() if name not in ("metadata", "status")}
-    return [*unknown_fields(schema, known, ()), *faults_of(resource, defaulted(resource, obj, image))]
+    spec, faults = checked(resource, defaulted(resource, obj, image))
+    return Checked(spec, [*unknown_fields(schema, known, ()), *faults])
 
 
 def _from(fault: Fault, at: FieldPath) -> Fault:

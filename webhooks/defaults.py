@@ -41,7 +41,8 @@ def filled(
         return Filled(obj, operations)
     spec = _filled(_spec_fields(resource), given, operations)
     if resource == NODE_OPS and old is not None and has_started(old):
-        _fill_images_as_before(spec, old.get("spec") or {}, operations)
+        before = old.get("spec")
+        _fill_images_as_before(spec, before if isinstance(before, dict) else {}, operations)
     elif resource == NODE_OPS:
         _fill_images(spec, image, operations)
     return Filled({**obj, "spec": spec}, operations)
@@ -120,13 +121,13 @@ def _fill_images_as_before(
         spec["image"] = image
         operations.append(_add("/spec/image", image))
     checks = {name: before.get(name) for name in CHECKS}
-    had_it = [name for name, check in checks.items() if isinstance(check, dict) and check.get("image") == image]
+    had_it = [
+        name for name, check in checks.items() if isinstance(check, dict) and check.get("image") == image
+    ]
     _fill_checks(spec, image, had_it, operations)
 
 
-def _fill_checks(
-    spec: dict[str, Any], image: Any, names: Sequence[str], operations: list[Operation]
-) -> None:
+def _fill_checks(spec: dict[str, Any], image: Any, names: Sequence[str], operations: list[Operation]) -> None:
     for name in names:
         check = spec.get(name)
         if isinstance(check, dict) and check.get("image") is None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from kairos_operator.api.nodeop import DEFAULT_IMAGE
 from kairos_operator.api.resources import GROUP, Resource
@@ -22,8 +23,8 @@ from webhooks.defaults import Filled, Operation, filled
 from webhooks.faults import Fault, invalid_status
 from webhooks.lookups import Lookups, NoLookups
 from webhooks.oneoff import refusal, spec_changed
-from webhooks.validate import faults_of
-from webhooks.warnings import warnings_for
+from webhooks.validate import Checked, checked
+from webhooks.warnings import risks_of
 
 API_VERSION = "admission.k8s.io/v1"
 BAD_REQUEST = 400
@@ -40,8 +41,7 @@ class Malformed(ValueError):
     """A body that is no AdmissionReview request, so that there is nothing to answer it with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What the API server asks about."""
 
     uid: str
@@ -55,8 +55,7 @@ class Request:
     old: Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether the object may be stored, and what goes with that."""
 
     status: Mapping[str, Any] | None = None
@@ -82,10 +81,7 @@ Door = Callable[[Resource, Request, Knowledge], Verdict]
 
 def parse(body: bytes) -> Request:
     """The request in a body. Raises Malformed."""
-    try:
-        review = _DECODER.decode(body.decode())
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"the body is not JSON: {type(error).__name__}") from None
+    review = _decoded(body)
     if not isinstance(review, dict) or review.get("kind") != "AdmissionReview":
         raise Malformed("the body is not an AdmissionReview")
     if review.get("apiVersion") != API_VERSION:
@@ -94,6 +90,16 @@ def parse(body: bytes) -> Request:
     if not isinstance(request, dict) or not _is_text(request.get("uid")):
         raise Malformed("the review has no request with a uid")
     return _parse_request(request)
+
+
+def _decoded(body: bytes) -> Any:
+    """The JSON in a body; what the quick parser does not take (very deep or odd text), the patient one decides."""
+    with suppress(ValueError):
+        return from_json(body, allow_inf_nan=False)
+    try:
+        return _DECODER.decode(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"the body is not JSON: {type(error).__name__}") from None
 
 
 def _parse_request(request: Mapping[str, Any]) -> Request:
@@ -138,7 +144,7 @@ def mutate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdic
     if _leaves_spec_alone(request):
         return Verdict()
     new = _filled(resource, request, request.obj, knowledge)
-    faults = _faults(resource, request, new.obj, knowledge)
+    faults = _checked(resource, request, new.obj, knowledge).faults
     return Verdict(_refused(resource, request, faults)) if faults else Verdict(patch=new.operations)
 
 
@@ -147,10 +153,10 @@ def validate(resource: Resource, request: Request, knowledge: Knowledge) -> Verd
     if _leaves_spec_alone(request):
         return Verdict()
     new = _filled(resource, request, request.obj, knowledge).obj
-    faults = _faults(resource, request, new, knowledge)
-    if faults:
+    spec, faults = _checked(resource, request, new, knowledge)
+    if spec is None:
         return Verdict(_refused(resource, request, faults))
-    return Verdict(warnings=warnings_for(resource, new, request.namespace, knowledge.lookups, request.old))
+    return Verdict(warnings=risks_of(spec, request.namespace, knowledge.lookups, request.old))
 
 
 def answer(resource: Resource, door: Door, request: Request, knowledge: Knowledge) -> Verdict:
@@ -176,14 +182,13 @@ def _filled(resource: Resource, request: Request, obj: Mapping[str, Any], knowle
     return filled(resource, obj, knowledge.default_image, request.old)
 
 
-def _faults(
-    resource: Resource, request: Request, new: Mapping[str, Any], knowledge: Knowledge
-) -> list[Fault]:
-    """The faults of the object with its defaults, so that leaving one out is no change of what was filled in."""
-    if request.old is None:
-        return faults_of(resource, new)
-    old = _filled(resource, request, request.old, knowledge).obj
-    return refusal(resource.kind, old, new) or faults_of(resource, new)
+def _checked(resource: Resource, request: Request, new: Mapping[str, Any], knowledge: Knowledge) -> Checked:
+    """The object with its defaults is looked at, so that leaving one out is no change of what was filled in."""
+    if request.old is not None:
+        old = _filled(resource, request, request.old, knowledge).obj
+        if refused := refusal(resource.kind, old, new):
+            return Checked(None, refused)
+    return checked(resource, new)
 
 
 def _refused(resource: Resource, request: Request, faults: Sequence[Fault]) -> dict[str, Any]:

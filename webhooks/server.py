@@ -190,7 +190,9 @@ def _refused(code: int, message: str) -> web.Response:
 
 
 def _log(request: Request, door: Door, verdict: Verdict) -> None:
-    log.info(
+    # What the first webhook allows, the second has the last word on: one line at info for each write.
+    log.log(
+        logging.DEBUG if door is mutate and verdict.allowed else logging.INFO,
         "%s %s %s/%r by %r: %s",
         door.__name__,
         request.kind,

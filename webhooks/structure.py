@@ -10,18 +10,22 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from kairos_operator.api.base import ApiModel
-from kairos_operator.api.crd import MODELS
+from kairos_operator.api.nodeop import NodeOpSpec
+from kairos_operator.api.nodeopupgrade import NodeOpUpgradeSpec
+from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
 from kairos_operator.api.schema import Schema
 from webhooks.faults import Fault, FaultType, Path
 
 Context = Mapping[str, Any]
 
-SPEC_MODELS = {resource.kind: spec for resource, (spec, _) in MODELS.items()}
-"""The model of each kind's spec."""
+Spec = NodeOpSpec | NodeOpUpgradeSpec
+_READERS: Mapping[str, TypeAdapter[Spec]] = {
+    NODE_OPS.kind: TypeAdapter(NodeOpSpec),
+    NODE_OP_UPGRADES.kind: TypeAdapter(NodeOpUpgradeSpec),
+}
 
 _TYPES = {
     "string_type": "string",
@@ -55,13 +59,12 @@ _DETAILS: Mapping[str, tuple[FaultType, Callable[[Context], str]]] = {
 }
 
 
-def structural_faults(model: type[ApiModel], value: Any, at: Path) -> list[Fault]:
-    """What `model` refuses in `value`, which stands at the path `at`."""
+def read_spec(kind: str, value: Any, at: Path) -> tuple[Spec | None, list[Fault]]:
+    """The spec that `value` says, which stands at the path `at`; or what its model refuses."""
     try:
-        model.__pydantic_validator__.validate_json(_json(value), strict=True)
+        return _READERS[kind].validate_json(_json(value), strict=True), []
     except ValidationError as error:
-        return [_fault(found, at) for found in error.errors(include_url=False)]
-    return []
+        return None, [_fault(found, at) for found in error.errors(include_url=False)]
 
 
 def _json(value: Any) -> bytes:

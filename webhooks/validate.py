@@ -8,15 +8,15 @@ Where both speak of a field, the check is heard, because it says what to do.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from kairos_operator.api.nodeop import CLEAN_PATH
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
 from webhooks.faults import Fault, FaultType, Path, ordered
 from webhooks.labels import selector_faults, subdomain_fault
 from webhooks.references import NotAnImage, parse_image
-from webhooks.structure import SPEC_MODELS, structural_faults
+from webhooks.structure import Spec, read_spec
 
 Check = Callable[[Any, Path], Iterator[Fault]]
 """What is wrong with the value of a field besides its type; the path is where it stands."""
@@ -28,23 +28,35 @@ _CLEAN = re.compile(CLEAN_PATH.rstrip("$"))
 _HIDDEN = re.compile(r"/(?:dev|proc|sys)(?:/.*)?")
 
 
-def faults_of(resource: Resource, obj: Mapping[str, Any]) -> list[Fault]:
+class Checked(NamedTuple):
+    """An object that was looked at: its spec as it is read, or else its faults."""
+
+    spec: Spec | None
+    faults: Sequence[Fault]
+
+
+def faults_of(resource: Resource, obj: Mapping[str, Any]) -> Sequence[Fault]:
     """Everything that is wrong with an object of the kind, its defaults filled in or not."""
+    return checked(resource, obj).faults
+
+
+def checked(resource: Resource, obj: Mapping[str, Any]) -> Checked:
+    """The spec of an object of the kind, or everything that is wrong with the object."""
     found = list(_name_faults(obj.get("metadata")))
-    if "spec" not in obj or obj["spec"] is None:
-        return ordered([*found, Fault(SPEC, FaultType.REQUIRED)])
-    spec = obj["spec"]
-    if isinstance(spec, dict):
+    raw = obj.get("spec")
+    if raw is None:
+        return Checked(None, ordered([*found, Fault(SPEC, FaultType.REQUIRED)]))
+    if isinstance(raw, dict):
         for field, check in _CHECKS[resource.kind].items():
-            if field in spec:
-                found.extend(check(spec[field], (*SPEC, field)))
+            if field in raw:
+                found.extend(check(raw[field], (*SPEC, field)))
         if resource.kind == NODE_OPS.kind:
-            found.extend(_drain_faults(spec))
-    structure = structural_faults(SPEC_MODELS[resource.kind], spec, SPEC)
-    if not found and not structure:
-        return []
+            found.extend(_drain_faults(raw))
+    spec, structure = read_spec(resource.kind, raw, SPEC)
+    if spec is not None and not found:
+        return Checked(spec, ())
     covered = {fault.path for fault in found}
-    return ordered([*found, *(fault for fault in structure if fault.path not in covered)])
+    return Checked(None, ordered([*found, *(fault for fault in structure if fault.path not in covered)]))
 
 
 def _name_faults(metadata: Any) -> Iterator[Fault]:

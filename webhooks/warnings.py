@@ -15,26 +15,26 @@ from kairos_operator.api.resources import Resource
 from kairos_operator.api.selectors import LabelSelector
 from webhooks.lookups import Labels, Lookups, control_planes
 from webhooks.references import parse_image
-from webhooks.structure import SPEC_MODELS
+from webhooks.structure import Spec, read_spec
 
 ENFORCE_LABEL = "pod-security.kubernetes.io/enforce"
 REFUSING_LEVELS = ("baseline", "restricted")
 MAX_WARNINGS = 5
 SHOWN_IMAGE = 80
 
-Spec = NodeOpSpec | NodeOpUpgradeSpec
-
 
 def warnings_for(
-    resource: Resource,
-    obj: Mapping[str, Any],
-    namespace: str,
-    lookups: Lookups,
-    old: Mapping[str, Any] | None = None,
+    resource: Resource, obj: Mapping[str, Any], namespace: str, lookups: Lookups
 ) -> list[str]:
-    """The warnings about a faultless object, the gravest first; `old` is what an update replaces."""
-    spec = SPEC_MODELS[resource.kind].model_validate(obj["spec"])
-    assert isinstance(spec, NodeOpSpec | NodeOpUpgradeSpec)
+    """The warnings about an object, the gravest first; none about one that has faults."""
+    spec, _ = read_spec(resource.kind, obj["spec"], ("spec",))
+    return risks_of(spec, namespace, lookups) if spec is not None else []
+
+
+def risks_of(
+    spec: Spec, namespace: str, lookups: Lookups, old: Mapping[str, Any] | None = None
+) -> list[str]:
+    """The warnings about a faultless object with this spec; `old` is what an update replaces."""
     found = [*_namespace(namespace, lookups), *_targets(spec, lookups), *_images(spec, old)]
     return found[:MAX_WARNINGS]
 
@@ -100,8 +100,13 @@ def _images(spec: Spec, old: Mapping[str, Any] | None) -> Iterator[str]:
 
 def _left_behind(spec: NodeOpSpec, image: str | None, old: Mapping[str, Any] | None) -> bool:
     """Whether a check's image was filled in from a spec.image that has been corrected since."""
-    before = (old or {}).get("spec", {}).get("image")
-    return image is not None and image == before and image != spec.image
+    before = (old or {}).get("spec")
+    return (
+        image is not None
+        and image != spec.image
+        and isinstance(before, dict)
+        and image == before.get("image")
+    )
 
 
 def _short(image: str | None) -> str:
