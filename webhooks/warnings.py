@@ -23,17 +23,13 @@ MAX_WARNINGS = 5
 SHOWN_IMAGE = 80
 
 
-def warnings_for(
-    resource: Resource, obj: Mapping[str, Any], namespace: str, lookups: Lookups
-) -> list[str]:
+def warnings_for(resource: Resource, obj: Mapping[str, Any], namespace: str, lookups: Lookups) -> list[str]:
     """The warnings about an object, the gravest first; none about one that has faults."""
     spec, _ = read_spec(resource.kind, obj["spec"], ("spec",))
     return risks_of(spec, namespace, lookups) if spec is not None else []
 
 
-def risks_of(
-    spec: Spec, namespace: str, lookups: Lookups, old: Mapping[str, Any] | None = None
-) -> list[str]:
+def risks_of(spec: Spec, namespace: str, lookups: Lookups, old: Mapping[str, Any] | None = None) -> list[str]:
     """The warnings about a faultless object with this spec; `old` is what an update replaces."""
     found = [*_namespace(namespace, lookups), *_targets(spec, lookups), *_images(spec, old)]
     return found[:MAX_WARNINGS]

@@ -17,7 +17,6 @@ import gc
 import json
 import multiprocessing
 import os
-import platform
 import ssl
 import statistics
 import sys
@@ -34,6 +33,7 @@ from aiohttp import web
 from kairos_operator import logs
 from kairos_operator.runtime.metrics import Metrics
 from tests.bench.caller import calling
+from tests.bench.machine import machine
 from tests.bench.probes import cpu_seconds
 from tests.webhooks.objects import node_op, review, upgrade
 from webhooks.keys import load_into, mint
@@ -82,7 +82,8 @@ def serve(pipe: Connection, core: int) -> None:
 
 
 async def _serve(pipe: Connection) -> None:
-    logs.set_up("info", "text", Path(os.devnull).open("w"))
+    nowhere = await asyncio.to_thread(Path(os.devnull).open, "w")
+    logs.set_up("info", "text", nowhere)
     pair, context = mint(["localhost"], datetime.now(UTC)), server_context()
     load_into(context, pair.certificate, pair.key)
     server = AdmissionServer(Knowledge(lookups=FiveThousandNodes()), context, Metrics().count_review)
@@ -151,7 +152,7 @@ async def measure(target: Target, pid: int, context: ssl.SSLContext, seconds: fl
 
 async def run(rounds: int, seconds: float) -> dict[str, Any]:
     """All measurements."""
-    cores = sorted(os.sched_getaffinity(0))
+    before, cores = os.getloadavg()[0], sorted(os.sched_getaffinity(0))
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(there, cores[-1]), daemon=True)
     process.start()
@@ -164,7 +165,6 @@ async def run(rounds: int, seconds: float) -> dict[str, Any]:
         for door in ("mutate", "validate")
     ]
     found = {target.name: Taken() for target in targets}
-    before = os.getloadavg()[0]
     for _ in range(rounds):
         for target in targets:
             await measure(target, process.pid or 0, context, seconds, found[target.name])
@@ -172,11 +172,7 @@ async def run(rounds: int, seconds: float) -> dict[str, Any]:
     process.join(30)
     bare = found["bare"].cpu_ms
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "cores": len(cores),
-        "load_before": round(before, 2),
-        "load_after": round(os.getloadavg()[0], 2),
+        "machine": machine(before),
         "rate": RATE,
         "rounds": rounds,
         "seconds": seconds,

@@ -91,13 +91,18 @@ class Caller:
         while not self.idle.empty():
             self.idle.get_nowait().close()
 
-    async def steady(self, rate: float, seconds: float) -> Answers:
-        """Asks `rate` times a second, whether or not what went before is answered; what is late counts in full."""
+    async def steady(self, rate: float, seconds: float, over: Callable[[], bool] | None = None) -> Answers:
+        """Asks `rate` times a second, whether or not what went before is answered; what is late counts in full.
+
+        `over` ends it before its time.
+        """
         loop, found = asyncio.get_running_loop(), Answers()
         begun, count = loop.time(), int(rate * seconds)
         async with asyncio.TaskGroup() as group:
             for number in range(count):
                 await asyncio.sleep(max(0.0, begun + number / rate - loop.time()))
+                if over is not None and over():
+                    break
                 group.create_task(self._ask(loop.time(), found))
         return found
 
