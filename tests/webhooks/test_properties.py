@@ -35,11 +35,11 @@ some = settings(
 for_each_kind = pytest.mark.parametrize("resource", KINDS, ids=lambda res: res.kind)
 
 
-def whole(resource: Resource, spec: Any) -> dict[str, Any]:
+def whole(resource: Resource, spec: Any, name: str = "x") -> dict[str, Any]:
     return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": {"name": "x", "namespace": "default", "uid": "1"},
+        "metadata": {"name": name, "namespace": "default", "uid": "1"},
         "spec": spec,
     }
 

@@ -179,15 +179,19 @@ async def test_only_kind_name_user_and_verdict_are_logged(caplog: pytest.LogCapt
     caplog.set_level(logging.DEBUG)
     async with serving() as served:
         await post(served, review(node_op(command=["echo", "s3cret"], image="s3cret image")))
+        await post(served, review(node_op(command=["echo", "s3cret"])))
     said = "\n".join(record.getMessage() for record in caplog.records)
     assert "validate NodeOp default/'op' by 'jane': refused" in said
+    assert "validate NodeOp default/'op' by 'jane': allowed" in said
     assert "s3cret" not in said
 
 
 async def test_a_name_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "webhooks")
     async with serving() as served:
         await post(served, review(node_op("a\nvalidate NodeOp b by root: allowed")))
+        await post(served, review(node_op("a"), userInfo={"username": "jane\nroot"}))
+    assert len([record for record in caplog.records if record.name == "webhooks"]) == 2
     assert all("\n" not in record.getMessage() for record in caplog.records)
 
 
