@@ -25,6 +25,7 @@ from webhooks.documents import Document, NotYaml, read_documents
 from webhooks.faults import Fault, FaultType, ordered
 from webhooks.faults import Path as FieldPath
 from webhooks.lookups import NoLookups
+from webhooks.metadata import metadata_faults
 from webhooks.structure import unknown_fields
 from webhooks.validate import Checked, checked
 from webhooks.warnings import risks_of
@@ -68,7 +69,8 @@ def validate_files(args: argparse.Namespace) -> int:
     report = sys.stderr if args.output else sys.stdout
     for name in args.files:
         try:
-            text = sys.stdin.read() if name == STANDARD_INPUT else Path(name).read_text()
+            raw = sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
+            text = raw.decode("utf-8-sig")  # editors on Windows begin files with a BOM, which kubectl takes
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
             print(f"{name}: {reason}", file=report)
@@ -108,7 +110,7 @@ def _objects(value: Any, at: FieldPath) -> Iterator[tuple[Any, FieldPath]]:
 def _validate_object(
     name: str, document: Document, obj: Any, at: FieldPath, image: str, tally: Tally, report: TextIO
 ) -> None:
-    if not _is_ours(obj):
+    if isinstance(obj, dict) and not _is_ours(obj):
         tally.passed_over += 1
         return
     faults = [fault for fault in document.faults if fault.path[: len(at)] == at]
@@ -127,11 +129,17 @@ def _validate_object(
     tally.valid.append(defaulted(KINDS[obj["kind"]], obj, image))
 
 
-def _is_ours(obj: Any) -> bool:
-    return isinstance(obj, dict) and str(obj.get("apiVersion", "")).split("/")[0] == GROUP
+def _is_ours(obj: Mapping[str, Any]) -> bool:
+    """Whether the object is one of ours by its group, or would be if it named one."""
+    version = obj.get("apiVersion")
+    return obj.get("kind") in list(KINDS) if not version else str(version).split("/")[0] == GROUP
 
 
-def _checked(obj: Mapping[str, Any], image: str) -> Checked:
+def _checked(obj: Any, image: str) -> Checked:
+    if not isinstance(obj, dict):
+        return Checked(
+            None, [Fault((), FaultType.WRONG_TYPE, "must be an object with apiVersion and kind", obj)]
+        )
     kind, version = obj.get("kind"), obj.get("apiVersion")
     if version != f"{GROUP}/{VERSION}":
         detail = f'supported values: "{GROUP}/{VERSION}"'
@@ -144,7 +152,7 @@ def _checked(obj: Mapping[str, Any], image: str) -> Checked:
     schema["properties"].pop("metadata")
     known = {name: value for name, value in obj.items() if name not in ("metadata", "status")}
     spec, faults = checked(resource, defaulted(resource, obj, image))
-    return Checked(spec, [*unknown_fields(schema, known, ()), *faults])
+    return Checked(spec, [*unknown_fields(schema, known, ()), *metadata_faults(obj.get("metadata")), *faults])
 
 
 def _from(fault: Fault, at: FieldPath) -> Fault:

@@ -31,7 +31,12 @@ def warnings_for(resource: Resource, obj: Mapping[str, Any], namespace: str, loo
 
 def risks_of(spec: Spec, namespace: str, lookups: Lookups, old: Mapping[str, Any] | None = None) -> list[str]:
     """The warnings about a faultless object with this spec; `old` is what an update replaces."""
-    found = [*_namespace(namespace, lookups), *_targets(spec, lookups), *_images(spec, old)]
+    found = [
+        *_namespace(namespace, lookups),
+        *_selector(spec.node_selector),
+        *_targets(spec, lookups),
+        *_images(spec, old),
+    ]
     return found[:MAX_WARNINGS]
 
 
@@ -42,6 +47,15 @@ def _namespace(namespace: str, lookups: Lookups) -> Iterator[str]:
         yield (
             f'namespace "{namespace}" enforces the Pod Security level "{level}", which refuses the privileged '
             "pods of the operation: use a namespace with level privileged"
+        )
+
+
+def _selector(selector: LabelSelector | None) -> Iterator[str]:
+    """The API server drops a label whose value is null, so that `control-plane:` alone would select every node."""
+    if selector is not None and selector.match_labels == {} and not selector.match_expressions:
+        yield (
+            "spec.nodeSelector.matchLabels: is empty and selects every node: "
+            "a label without a value has to be written with one, as in \"key: ''\""
         )
 
 
