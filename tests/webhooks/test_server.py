@@ -129,6 +129,21 @@ async def test_a_client_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPa
         writer.close()
 
 
+async def test_a_client_that_falls_silent_in_its_second_request_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webhooks.server, "KEEP_ALIVE", 0.3)
+    body = review(node_op())
+    async with serving() as served:
+        reader, writer = await served.open()
+        head = f"POST {VALIDATE} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        writer.write(head + body)
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+        writer.write(head[:20])
+        assert b"POST" not in await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+
+
 async def test_a_client_that_sends_its_body_too_slowly_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks.server, "BODY_TIMEOUT", 0.2)
     async with serving() as served:
