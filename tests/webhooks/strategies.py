@@ -109,7 +109,9 @@ UPGRADE_FIELDS: dict[str, st.SearchStrategy[Any]] = COMMON | {
     "upgradeRecovery": st.booleans(),
     "force": st.booleans(),
     "debug": st.booleans(),
-    "excludePaths": st.lists(st.sampled_from(["/etc/my file", "/it's"]), max_size=2),
+    "excludePaths": st.lists(
+        st.sampled_from(["/etc/my file", "/it's", "/$(HOME)/$$", "/" + "$" * 4095]), max_size=2
+    ),
 }
 
 NODE_OPS = st.builds(lambda command, rest: {"command": command, **rest}, WORDS, optional(**NODE_OP_FIELDS))
