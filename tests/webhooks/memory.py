@@ -72,6 +72,10 @@ class ApiServer:
         self.writes.append(f"patch {res.plural}")
         if kind == "json":
             for operation in body:
+                if operation["path"] == "/metadata/resourceVersion":
+                    if operation["value"] != obj["metadata"]["resourceVersion"]:
+                        raise Refused(422)
+                    continue
                 _, _, index, *rest = operation["path"].split("/")
                 webhook = obj["webhooks"][int(index)]
                 if operation["op"] == "test" and webhook["name"] != operation["value"]:

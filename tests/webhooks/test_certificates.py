@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kairos_operator.api.resources import SECRETS, Resource
+from kairos_operator.api.resources import MUTATING_WEBHOOKS, SECRETS, Resource
 from tests.webhooks.memory import PLACE, ApiServer, Object, Refused, Time, replica, trusts
 from webhooks.certificates import bundle_patch
 from webhooks.configurations import by_service, mutating_configuration
@@ -160,6 +160,36 @@ async def test_a_lost_race_in_a_renewal_takes_the_winners(api: ApiServer, time: 
     mine = await second.step(renew=True)
     assert mine.following is not None
     assert from_secret(api.secret, PLACE.names) == mine
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_replica_that_was_frozen_tells_nothing_that_is_out_of_date(
+    api: ApiServer, time: Time, before: bool
+) -> None:
+    """It read the Secret, stood still while another went through a renewal, and goes on where it was."""
+    awake, frozen = replica(api, time), replica(api, time)
+    await awake.step()
+    await frozen.step()
+    real_get = api.get
+    chains = []
+
+    async def renewal() -> None:
+        api.get = real_get  # type: ignore[method-assign]
+        await awake.step(renew=True)
+        time.passes(minutes=2)
+        chains.extend([await awake.step(), await awake.step()])
+
+    async def get_and_freeze(res: Resource, name: str, namespace: str | None = None) -> Object:
+        if res != MUTATING_WEBHOOKS:
+            return await real_get(res, name, namespace)
+        found = await real_get(res, name, namespace) if not before else None
+        await renewal()
+        return found or await real_get(res, name, namespace)
+
+    api.get = get_and_freeze  # type: ignore[method-assign]
+    await frozen.step()
+    assert trusts(api, chains[-1])
+    assert chains[-1].previous_ca
 
 
 @pytest.mark.parametrize("wrong", ["eA==", "", "LS0tLS1CRUdJTg=="])
