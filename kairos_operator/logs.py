@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, TextIO
 
 LogFormat = Literal["text", "json"]
@@ -26,6 +27,7 @@ SECRET_TEXT = re.compile(
     r"(?i:bearer\s+)\S+|eyJ[\w-]{10,}(?:\.[\w-]+){1,2}|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|$)",
     re.DOTALL,
 )
+_LEAST = len(vars(logging.makeLogRecord({})))
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -38,6 +40,8 @@ def set_up(level: str, log_format: LogFormat, stream: TextIO | None = None) -> N
     root.setLevel(level.upper())
     for chatty in ("httpx", "httpcore", "asyncio", "kr8s"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # No line shows any of these, and they cost as much as the rest of a line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 class TextFormatter(logging.Formatter):
@@ -65,8 +69,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def _time(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    seconds = int(record.created)
+    return f"{_second(seconds)}.{int((record.created - seconds) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    """What a second's time reads as; there may be hundreds of lines in one."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -74,6 +84,8 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
+    if len(vars(record)) <= _LEAST:
+        return
     for name, value in vars(record).items():
         if name not in _OWN:
             yield name, BLANK if SECRET_FIELD.search(name) else _without_secrets(value)

@@ -25,9 +25,10 @@ from webhooks.documents import Document, NotYaml, read_documents
 from webhooks.faults import Fault, FaultType, ordered
 from webhooks.faults import Path as FieldPath
 from webhooks.lookups import NoLookups
+from webhooks.metadata import metadata_faults
 from webhooks.structure import unknown_fields
-from webhooks.validate import faults_of
-from webhooks.warnings import warnings_for
+from webhooks.validate import Checked, checked
+from webhooks.warnings import risks_of
 
 STANDARD_INPUT = "-"
 
@@ -68,7 +69,8 @@ def validate_files(args: argparse.Namespace) -> int:
     report = sys.stderr if args.output else sys.stdout
     for name in args.files:
         try:
-            text = sys.stdin.read() if name == STANDARD_INPUT else Path(name).read_text()
+            raw = sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
+            text = raw.decode("utf-8-sig")  # editors on Windows begin files with a BOM, which kubectl takes
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
             print(f"{name}: {reason}", file=report)
@@ -108,43 +110,49 @@ def _objects(value: Any, at: FieldPath) -> Iterator[tuple[Any, FieldPath]]:
 def _validate_object(
     name: str, document: Document, obj: Any, at: FieldPath, image: str, tally: Tally, report: TextIO
 ) -> None:
-    if not _is_ours(obj):
+    if isinstance(obj, dict) and not _is_ours(obj):
         tally.passed_over += 1
         return
     faults = [fault for fault in document.faults if fault.path[: len(at)] == at]
-    faults = ordered([_from(fault, at) for fault in faults] + _faults(obj, image))
+    found = _checked(obj, image)
+    faults = ordered([*(_from(fault, at) for fault in faults), *found.faults])
     places = [(document.position((*at, *fault.path)), fault) for fault in faults]
     for place, fault in sorted(places, key=lambda found: (found[0].line, found[0].column)):
         print(f"{name}:{place.line}:{place.column}: {fault}", file=report)
-    if faults:
+    if faults or found.spec is None:
         tally.faulty += 1
         return
-    resource = KINDS[obj["kind"]]
-    filled = defaulted(resource, obj, image)
-    namespace = obj["metadata"].get("namespace", "default")
-    for warning in warnings_for(resource, filled, namespace, NoLookups()):
-        place = document.position((*at, "spec", "image"))
+    for warning in risks_of(found.spec, "", NoLookups()):
+        field = warning.partition(":")[0].split(".")
+        place = document.position((*at, *field))
         print(f"{name}:{place.line}:{place.column}: warning: {warning}", file=report)
-    tally.valid.append(filled)
+    tally.valid.append(defaulted(KINDS[obj["kind"]], obj, image))
 
 
-def _is_ours(obj: Any) -> bool:
-    return isinstance(obj, dict) and str(obj.get("apiVersion", "")).split("/")[0] == GROUP
+def _is_ours(obj: Mapping[str, Any]) -> bool:
+    """Whether the object is one of ours by its group, or would be if it named one."""
+    version = obj.get("apiVersion")
+    return obj.get("kind") in list(KINDS) if not version else str(version).split("/")[0] == GROUP
 
 
-def _faults(obj: Mapping[str, Any], image: str) -> list[Fault]:
+def _checked(obj: Any, image: str) -> Checked:
+    if not isinstance(obj, dict):
+        return Checked(
+            None, [Fault((), FaultType.WRONG_TYPE, "must be an object with apiVersion and kind", obj)]
+        )
     kind, version = obj.get("kind"), obj.get("apiVersion")
     if version != f"{GROUP}/{VERSION}":
         detail = f'supported values: "{GROUP}/{VERSION}"'
-        return [Fault(("apiVersion",), FaultType.NOT_SUPPORTED, detail, version)]
+        return Checked(None, [Fault(("apiVersion",), FaultType.NOT_SUPPORTED, detail, version)])
     if not isinstance(kind, str) or kind not in KINDS:
         detail = "supported values: " + ", ".join(f'"{name}"' for name in KINDS)
-        return [Fault(("kind",), FaultType.NOT_SUPPORTED, detail, kind)]
+        return Checked(None, [Fault(("kind",), FaultType.NOT_SUPPORTED, detail, kind)])
     resource = KINDS[kind]
     schema = object_schema(resource)
     schema["properties"].pop("metadata")
     known = {name: value for name, value in obj.items() if name not in ("metadata", "status")}
-    return [*unknown_fields(schema, known, ()), *faults_of(resource, defaulted(resource, obj, image))]
+    spec, faults = checked(resource, defaulted(resource, obj, image))
+    return Checked(spec, [*unknown_fields(schema, known, ()), *metadata_faults(obj.get("metadata")), *faults])
 
 
 def _from(fault: Fault, at: FieldPath) -> Fault:

@@ -104,12 +104,13 @@ class Certificates:
 
         `renew` begins a renewal before its time, unless one is under way.
         """
+        began = self.now()
         secret = await self._read_or_create()
         chain = self._chain_in(secret)
         if chain is None:
             return await self._write(secret, self._remedy())
         self._serve(chain)
-        told = await self._tell(chain)
+        told = await self._tell(chain, began)
         following = advanced(chain, self.place.names, self.now(), self.timing, told=told, renew=renew)
         return chain if following is chain else await self._write(secret, following)
 
@@ -170,7 +171,7 @@ class Certificates:
             if stored is None:
                 raise
             chain = stored
-        await self._tell(chain)
+        await self._tell(chain, self.now())
         self._serve(chain)
         return chain
 
@@ -181,13 +182,16 @@ class Certificates:
         self._served = chain
         self.ready.set()
 
-    async def _tell(self, chain: Keychain) -> bool:
-        """Gives the API server the CAs to trust; whether every configuration of ours had exactly them already."""
+    async def _tell(self, chain: Keychain, since: datetime) -> bool:
+        """Gives the API server the CAs to trust; whether every configuration of ours had exactly them already.
+
+        `since` is when the chain was read.
+        """
         bundle = base64.b64encode(chain.trusted).decode()
-        told = [await self._tell_one(res, name, bundle) for res, name in self.place.configurations]
+        told = [await self._tell_one(res, name, bundle, since) for res, name in self.place.configurations]
         return all(told)
 
-    async def _tell_one(self, res: Resource, name: str, bundle: str) -> bool:
+    async def _tell_one(self, res: Resource, name: str, bundle: str, since: datetime) -> bool:
         try:
             configuration = await self.client.get(res, name)
         except self.refused as error:
@@ -197,6 +201,8 @@ class Certificates:
         patch = bundle_patch(configuration, bundle)
         if not patch:
             return True
+        if abs(self.now() - since) > self.timing.settle / 2:
+            return False  # this process stood still meanwhile: another may have gone on, so read anew
         try:
             await self.client.patch(res, name, patch, kind="json")
         except self.refused as error:
@@ -208,7 +214,10 @@ class Certificates:
 
 
 def bundle_patch(configuration: Mapping[str, Any], bundle: str) -> list[dict[str, Any]]:
-    """The JSON patch that gives our webhooks in a configuration the CA bundle; empty where they have it."""
+    """The JSON patch that gives our webhooks in a configuration the CA bundle; empty where they have it.
+
+    It fails where the configuration has changed since it was read.
+    """
     found: list[dict[str, Any]] = []
     for index, webhook in enumerate(configuration.get("webhooks") or ()):
         ours = str(webhook.get("name", "")).endswith(WEBHOOK_SUFFIX)
@@ -216,6 +225,9 @@ def bundle_patch(configuration: Mapping[str, Any], bundle: str) -> list[dict[str
             at = f"/webhooks/{index}"
             found.append({"op": "test", "path": f"{at}/name", "value": webhook["name"]})
             found.append({"op": "add", "path": f"{at}/clientConfig/caBundle", "value": bundle})
+    version = configuration["metadata"].get("resourceVersion")
+    if found and version:
+        found.insert(0, {"op": "test", "path": "/metadata/resourceVersion", "value": version})
     return found
 
 

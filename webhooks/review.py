@@ -11,17 +11,20 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json, to_json
 
 from kairos_operator.api.nodeop import DEFAULT_IMAGE
 from kairos_operator.api.resources import GROUP, Resource
-from webhooks.defaults import Operation, patch_for, patched
+from webhooks.defaults import Filled, Operation, filled
 from webhooks.faults import Fault, invalid_status
 from webhooks.lookups import Lookups, NoLookups
 from webhooks.oneoff import refusal, spec_changed
-from webhooks.validate import faults_of
-from webhooks.warnings import warnings_for
+from webhooks.validate import Checked, checked
+from webhooks.warnings import risks_of
 
 API_VERSION = "admission.k8s.io/v1"
 BAD_REQUEST = 400
@@ -38,8 +41,7 @@ class Malformed(ValueError):
     """A body that is no AdmissionReview request, so that there is nothing to answer it with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What the API server asks about."""
 
     uid: str
@@ -53,8 +55,7 @@ class Request:
     old: Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether the object may be stored, and what goes with that."""
 
     status: Mapping[str, Any] | None = None
@@ -80,10 +81,7 @@ Door = Callable[[Resource, Request, Knowledge], Verdict]
 
 def parse(body: bytes) -> Request:
     """The request in a body. Raises Malformed."""
-    try:
-        review = _DECODER.decode(body.decode())
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"the body is not JSON: {type(error).__name__}") from None
+    review = _decoded(body)
     if not isinstance(review, dict) or review.get("kind") != "AdmissionReview":
         raise Malformed("the body is not an AdmissionReview")
     if review.get("apiVersion") != API_VERSION:
@@ -92,6 +90,16 @@ def parse(body: bytes) -> Request:
     if not isinstance(request, dict) or not _is_text(request.get("uid")):
         raise Malformed("the review has no request with a uid")
     return _parse_request(request)
+
+
+def _decoded(body: bytes) -> Any:
+    """The JSON in a body; what the quick parser does not take (very deep or odd text), the patient one decides."""
+    with suppress(ValueError):
+        return from_json(body, allow_inf_nan=False)
+    try:
+        return _DECODER.decode(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"the body is not JSON: {type(error).__name__}") from None
 
 
 def _parse_request(request: Mapping[str, Any]) -> Request:
@@ -117,30 +125,38 @@ def render(request: Request, verdict: Verdict) -> dict[str, Any]:
         response["status"] = dict(verdict.status)
     if verdict.patch:
         response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(json.dumps(list(verdict.patch)).encode()).decode()
+        response["patch"] = base64.b64encode(to_json(verdict.patch)).decode()
     if verdict.warnings:
         response["warnings"] = list(verdict.warnings)
     return {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}
+
+
+def encoded(answer: Mapping[str, Any]) -> bytes:
+    """An answer as JSON. A refusal may repeat text that is no Unicode, which only escapes can say."""
+    try:
+        return to_json(answer)
+    except ValueError:
+        return json.dumps(answer).encode()
 
 
 def mutate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdict:
     """Fills in the defaults of an object on create and update."""
     if _leaves_spec_alone(request):
         return Verdict()
-    operations = _patch(resource, request, request.obj, knowledge)
-    faults = _faults(resource, request, operations, knowledge)
-    return Verdict(_refused(resource, request, faults)) if faults else Verdict(patch=operations)
+    new = _filled(resource, request, request.obj, knowledge)
+    faults = _checked(resource, request, new.obj, knowledge).faults
+    return Verdict(_refused(resource, request, faults)) if faults else Verdict(patch=new.operations)
 
 
 def validate(resource: Resource, request: Request, knowledge: Knowledge) -> Verdict:
     """Refuses an object that has faults, with all of them, and warns of what is legal and risky."""
     if _leaves_spec_alone(request):
         return Verdict()
-    faults = _faults(resource, request, _patch(resource, request, request.obj, knowledge), knowledge)
-    if faults:
+    new = _filled(resource, request, request.obj, knowledge).obj
+    spec, faults = _checked(resource, request, new, knowledge)
+    if spec is None:
         return Verdict(_refused(resource, request, faults))
-    found = warnings_for(resource, request.obj, request.namespace, knowledge.lookups, request.old)
-    return Verdict(warnings=found)
+    return Verdict(warnings=risks_of(spec, request.namespace, knowledge.lookups, request.old))
 
 
 def answer(resource: Resource, door: Door, request: Request, knowledge: Knowledge) -> Verdict:
@@ -162,21 +178,17 @@ def _leaves_spec_alone(request: Request) -> bool:
     return request.old is not None and not spec_changed(request.old, request.obj)
 
 
-def _patch(
-    resource: Resource, request: Request, obj: Mapping[str, Any], knowledge: Knowledge
-) -> list[Operation]:
-    return patch_for(resource, obj, knowledge.default_image, request.old)
+def _filled(resource: Resource, request: Request, obj: Mapping[str, Any], knowledge: Knowledge) -> Filled:
+    return filled(resource, obj, knowledge.default_image, request.old)
 
 
-def _faults(
-    resource: Resource, request: Request, operations: Sequence[Operation], knowledge: Knowledge
-) -> list[Fault]:
-    """The faults of the object with its defaults, so that leaving one out is no change of what was filled in."""
-    new = patched(request.obj, operations)
-    if request.old is None:
-        return faults_of(resource, new)
-    old = patched(request.old, _patch(resource, request, request.old, knowledge))
-    return refusal(resource.kind, old, new) or faults_of(resource, new)
+def _checked(resource: Resource, request: Request, new: Mapping[str, Any], knowledge: Knowledge) -> Checked:
+    """The object with its defaults is looked at, so that leaving one out is no change of what was filled in."""
+    if request.old is not None:
+        old = _filled(resource, request, request.old, knowledge).obj
+        if refused := refusal(resource.kind, old, new):
+            return Checked(None, refused)
+    return checked(resource, new)
 
 
 def _refused(resource: Resource, request: Request, faults: Sequence[Fault]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from webhooks.review import (
     Request,
     Verdict,
     answer,
+    encoded,
     mutate,
     parse,
     render,
@@ -151,18 +152,25 @@ class AdmissionServer:
         async def review(http: web.Request) -> web.Response:
             self._silent.discard(http.protocol)
             try:
-                async with asyncio.timeout(BODY_TIMEOUT):
-                    body = await http.read()
-                request = parse(body)
+                request = parse(await _body(http))
             except TimeoutError:
                 return _refused(408, "the body took too long")
             except Malformed as error:
                 return _refused(400, str(error))
             verdict = answer(resource, door, request, self._knowledge)
             _log(request, door, verdict)
-            return web.json_response(render(request, verdict))
+            body = encoded(render(request, verdict))
+            return web.Response(body=body, content_type="application/json")
 
         return review
+
+
+async def _body(http: web.Request) -> bytes:
+    """The whole body. Raises TimeoutError where it does not come; most have come with the headers."""
+    if http.content.is_eof():
+        return await http.read()
+    async with asyncio.timeout(BODY_TIMEOUT):
+        return await http.read()
 
 
 def server_context() -> ssl.SSLContext:
@@ -182,7 +190,9 @@ def _refused(code: int, message: str) -> web.Response:
 
 
 def _log(request: Request, door: Door, verdict: Verdict) -> None:
-    log.info(
+    # Who wrote what is the API server's audit log's affair; a refusal is looked for here, too.
+    log.log(
+        logging.DEBUG if verdict.allowed else logging.INFO,
         "%s %s %s/%r by %r: %s",
         door.__name__,
         request.kind,

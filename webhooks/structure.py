@@ -10,13 +10,22 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
-from kairos_operator.api.base import ApiModel
+from kairos_operator.api.nodeop import NodeOpSpec
+from kairos_operator.api.nodeopupgrade import NodeOpUpgradeSpec
+from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
 from kairos_operator.api.schema import Schema
 from webhooks.faults import Fault, FaultType, Path
 
 Context = Mapping[str, Any]
+
+Spec = NodeOpSpec | NodeOpUpgradeSpec
+_READERS: Mapping[str, TypeAdapter[Spec]] = {
+    NODE_OPS.kind: TypeAdapter(NodeOpSpec),
+    NODE_OP_UPGRADES.kind: TypeAdapter(NodeOpUpgradeSpec),
+}
 
 _TYPES = {
     "string_type": "string",
@@ -50,13 +59,20 @@ _DETAILS: Mapping[str, tuple[FaultType, Callable[[Context], str]]] = {
 }
 
 
-def structural_faults(model: type[ApiModel], value: Any, at: Path) -> list[Fault]:
-    """What `model` refuses in `value`, which stands at the path `at`."""
+def read_spec(kind: str, value: Any, at: Path) -> tuple[Spec | None, list[Fault]]:
+    """The spec that `value` says, which stands at the path `at`; or what its model refuses."""
     try:
-        model.model_validate_json(json.dumps(value), strict=True)
+        return _READERS[kind].validate_json(_json(value), strict=True), []
     except ValidationError as error:
-        return [_fault(found, at) for found in error.errors(include_url=False)]
-    return []
+        return None, [_fault(found, at) for found in error.errors(include_url=False)]
+
+
+def _json(value: Any) -> bytes:
+    """`value` as JSON, quickly where it is text throughout; else as what the models refuse."""
+    try:
+        return to_json(value)
+    except ValueError:
+        return json.dumps(value).encode()
 
 
 def _fault(found: Mapping[str, Any], at: Path) -> Fault:

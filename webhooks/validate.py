@@ -8,18 +8,18 @@ Where both speak of a field, the check is heard, because it says what to do.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from kairos_operator.api.crd import MODELS
 from kairos_operator.api.nodeop import CLEAN_PATH
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
 from webhooks.faults import Fault, FaultType, Path, ordered
 from webhooks.labels import selector_faults, subdomain_fault
 from webhooks.references import NotAnImage, parse_image
-from webhooks.structure import structural_faults
+from webhooks.structure import Spec, read_spec
 
-Check = Callable[[Mapping[str, Any]], Iterator[Fault]]
+Check = Callable[[Any, Path], Iterator[Fault]]
+"""What is wrong with the value of a field besides its type; the path is where it stands."""
 
 SPEC: Path = ("spec",)
 MAX_ARGUMENT = 131071
@@ -28,18 +28,35 @@ _CLEAN = re.compile(CLEAN_PATH.rstrip("$"))
 _HIDDEN = re.compile(r"/(?:dev|proc|sys)(?:/.*)?")
 
 
-def faults_of(resource: Resource, obj: Mapping[str, Any]) -> list[Fault]:
+class Checked(NamedTuple):
+    """An object that was looked at: its spec as it is read, or else its faults."""
+
+    spec: Spec | None
+    faults: Sequence[Fault]
+
+
+def faults_of(resource: Resource, obj: Mapping[str, Any]) -> Sequence[Fault]:
     """Everything that is wrong with an object of the kind, its defaults filled in or not."""
+    return checked(resource, obj).faults
+
+
+def checked(resource: Resource, obj: Mapping[str, Any]) -> Checked:
+    """The spec of an object of the kind, or everything that is wrong with the object."""
     found = list(_name_faults(obj.get("metadata")))
-    if "spec" not in obj or obj["spec"] is None:
-        return ordered([*found, Fault(SPEC, FaultType.REQUIRED)])
-    spec = obj["spec"]
-    if isinstance(spec, dict):
-        for check in _CHECKS[resource]:
-            found.extend(check(spec))
+    raw = obj.get("spec")
+    if raw is None:
+        return Checked(None, ordered([*found, Fault(SPEC, FaultType.REQUIRED)]))
+    if isinstance(raw, dict):
+        for field, check in _CHECKS[resource.kind].items():
+            if field in raw:
+                found.extend(check(raw[field], (*SPEC, field)))
+        if resource.kind == NODE_OPS.kind:
+            found.extend(_drain_faults(raw))
+    spec, structure = read_spec(resource.kind, raw, SPEC)
+    if spec is not None and not found:
+        return Checked(spec, ())
     covered = {fault.path for fault in found}
-    structure = structural_faults(MODELS[resource][0], spec, SPEC)
-    return ordered([*found, *(fault for fault in structure if fault.path not in covered)])
+    return Checked(None, ordered([*found, *(fault for fault in structure if fault.path not in covered)]))
 
 
 def _name_faults(metadata: Any) -> Iterator[Fault]:
@@ -84,70 +101,63 @@ def _command_faults(command: Any, at: Path) -> Iterator[Fault]:
             yield Fault((*at, index), FaultType.TOO_LONG, f"may not be more than {MAX_ARGUMENT} bytes")
 
 
-def _image(spec: Mapping[str, Any]) -> Iterator[Fault]:
-    yield from _image_faults(spec.get("image"), (*SPEC, "image"))
-
-
-def _pull_secrets(spec: Mapping[str, Any]) -> Iterator[Fault]:
-    secrets = spec.get("imagePullSecrets")
+def _pull_secret_faults(secrets: Any, at: Path) -> Iterator[Fault]:
     for index, secret in enumerate(secrets if isinstance(secrets, list) else ()):
         name = secret.get("name") if isinstance(secret, dict) else None
         if isinstance(name, str) and (fault := subdomain_fault(name)):
-            yield Fault((*SPEC, "imagePullSecrets", index, "name"), FaultType.INVALID, fault, name)
+            yield Fault((*at, index, "name"), FaultType.INVALID, fault, name)
 
 
-def _selector(spec: Mapping[str, Any]) -> Iterator[Fault]:
-    yield from selector_faults(spec.get("nodeSelector"), (*SPEC, "nodeSelector"))
-
-
-def _command(spec: Mapping[str, Any]) -> Iterator[Fault]:
-    yield from _command_faults(spec.get("command"), (*SPEC, "command"))
-
-
-def _host_mount_path(spec: Mapping[str, Any]) -> Iterator[Fault]:
-    path = spec.get("hostMountPath")
+def _mount_path_faults(path: Any, at: Path) -> Iterator[Fault]:
     if not isinstance(path, str):
         return
-    where = (*SPEC, "hostMountPath")
     if not path.startswith("/"):
-        yield Fault(where, FaultType.INVALID, "must be an absolute path", path)
+        yield Fault(at, FaultType.INVALID, "must be an absolute path", path)
     elif path.strip("/") == "":
-        yield Fault(where, FaultType.INVALID, "must not be the root of the container", path)
+        yield Fault(at, FaultType.INVALID, "must not be the root of the container", path)
     elif not _CLEAN.fullmatch(path):
         detail = "must be a clean path: no '//', '.' or '..', no ':' or control characters, no '/' at the end"
-        yield Fault(where, FaultType.INVALID, detail, path)
+        yield Fault(at, FaultType.INVALID, detail, path)
     elif _HIDDEN.fullmatch(path):
-        yield Fault(where, FaultType.INVALID, "must not hide the container's /dev, /proc or /sys", path)
+        yield Fault(at, FaultType.INVALID, "must not hide the container's /dev, /proc or /sys", path)
 
 
-def _drain(spec: Mapping[str, Any]) -> Iterator[Fault]:
+def _node_check_faults(check: Any, at: Path) -> Iterator[Fault]:
+    if isinstance(check, dict):
+        yield from _command_faults(check.get("command"), (*at, "command"))
+        yield from _image_faults(check.get("image"), (*at, "image"))
+
+
+def _exclude_path_faults(paths: Any, at: Path) -> Iterator[Fault]:
+    for index, path in enumerate(paths if isinstance(paths, list) else ()):
+        if not isinstance(path, str):
+            continue
+        if not path.startswith("/"):
+            yield Fault((*at, index), FaultType.INVALID, "must be an absolute path", path)
+        elif re.search(r"[\n\r\0]", path):
+            detail = "must not contain line breaks or NUL characters"
+            yield Fault((*at, index), FaultType.INVALID, detail, path)
+
+
+def _drain_faults(spec: Mapping[str, Any]) -> Iterator[Fault]:
     options = spec.get("drainOptions")
     if isinstance(options, dict) and options.get("enabled") is True and spec.get("cordon") is not True:
         where = (*SPEC, "drainOptions", "enabled")
         yield Fault(where, FaultType.INVALID, "needs spec.cordon: true", True)
 
 
-def _node_checks(spec: Mapping[str, Any]) -> Iterator[Fault]:
-    for name in ("preflight", "postflight"):
-        check = spec.get(name)
-        if isinstance(check, dict):
-            yield from _command_faults(check.get("command"), (*SPEC, name, "command"))
-            yield from _image_faults(check.get("image"), (*SPEC, name, "image"))
-
-
-def _exclude_paths(spec: Mapping[str, Any]) -> Iterator[Fault]:
-    paths = spec.get("excludePaths")
-    for index, path in enumerate(paths if isinstance(paths, list) else ()):
-        if not isinstance(path, str):
-            continue
-        where = (*SPEC, "excludePaths", index)
-        if not path.startswith("/"):
-            yield Fault(where, FaultType.INVALID, "must be an absolute path", path)
-        elif re.search(r"[\n\r\0]", path):
-            yield Fault(where, FaultType.INVALID, "must not contain line breaks or NUL characters", path)
-
-
-_CHECKS: Mapping[Resource, tuple[Check, ...]] = {
-    NODE_OPS: (_image, _pull_secrets, _selector, _command, _host_mount_path, _drain, _node_checks),
-    NODE_OP_UPGRADES: (_image, _pull_secrets, _selector, _exclude_paths),
+_SHARED: Mapping[str, Check] = {
+    "image": _image_faults,
+    "imagePullSecrets": _pull_secret_faults,
+    "nodeSelector": selector_faults,
+}
+_CHECKS: Mapping[str, Mapping[str, Check]] = {
+    NODE_OPS.kind: {
+        **_SHARED,
+        "command": _command_faults,
+        "hostMountPath": _mount_path_faults,
+        "preflight": _node_check_faults,
+        "postflight": _node_check_faults,
+    },
+    NODE_OP_UPGRADES.kind: {**_SHARED, "excludePaths": _exclude_path_faults},
 }

@@ -9,33 +9,34 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from kairos_operator.api.crd import MODELS
 from kairos_operator.api.nodeop import NodeOpSpec
 from kairos_operator.api.nodeopupgrade import NodeOpUpgradeSpec
 from kairos_operator.api.resources import Resource
 from kairos_operator.api.selectors import LabelSelector
 from webhooks.lookups import Labels, Lookups, control_planes
 from webhooks.references import parse_image
+from webhooks.structure import Spec, read_spec
 
 ENFORCE_LABEL = "pod-security.kubernetes.io/enforce"
 REFUSING_LEVELS = ("baseline", "restricted")
 MAX_WARNINGS = 5
 SHOWN_IMAGE = 80
 
-Spec = NodeOpSpec | NodeOpUpgradeSpec
+
+def warnings_for(resource: Resource, obj: Mapping[str, Any], namespace: str, lookups: Lookups) -> list[str]:
+    """The warnings about an object, the gravest first; none about one that has faults."""
+    spec, _ = read_spec(resource.kind, obj["spec"], ("spec",))
+    return risks_of(spec, namespace, lookups) if spec is not None else []
 
 
-def warnings_for(
-    resource: Resource,
-    obj: Mapping[str, Any],
-    namespace: str,
-    lookups: Lookups,
-    old: Mapping[str, Any] | None = None,
-) -> list[str]:
-    """The warnings about a faultless object, the gravest first; `old` is what an update replaces."""
-    spec = MODELS[resource][0].model_validate(obj["spec"])
-    assert isinstance(spec, NodeOpSpec | NodeOpUpgradeSpec)
-    found = [*_namespace(namespace, lookups), *_targets(spec, lookups), *_images(spec, old)]
+def risks_of(spec: Spec, namespace: str, lookups: Lookups, old: Mapping[str, Any] | None = None) -> list[str]:
+    """The warnings about a faultless object with this spec; `old` is what an update replaces."""
+    found = [
+        *_namespace(namespace, lookups),
+        *_selector(spec.node_selector),
+        *_targets(spec, lookups),
+        *_images(spec, old),
+    ]
     return found[:MAX_WARNINGS]
 
 
@@ -46,6 +47,15 @@ def _namespace(namespace: str, lookups: Lookups) -> Iterator[str]:
         yield (
             f'namespace "{namespace}" enforces the Pod Security level "{level}", which refuses the privileged '
             "pods of the operation: use a namespace with level privileged"
+        )
+
+
+def _selector(selector: LabelSelector | None) -> Iterator[str]:
+    """The API server drops a label whose value is null, so that `control-plane:` alone would select every node."""
+    if selector is not None and selector.match_labels == {} and not selector.match_expressions:
+        yield (
+            "spec.nodeSelector.matchLabels: is empty and selects every node: "
+            "a label without a value has to be written with one, as in \"key: ''\""
         )
 
 
@@ -100,8 +110,13 @@ def _images(spec: Spec, old: Mapping[str, Any] | None) -> Iterator[str]:
 
 def _left_behind(spec: NodeOpSpec, image: str | None, old: Mapping[str, Any] | None) -> bool:
     """Whether a check's image was filled in from a spec.image that has been corrected since."""
-    before = (old or {}).get("spec", {}).get("image")
-    return image is not None and image == before and image != spec.image
+    before = (old or {}).get("spec")
+    return (
+        image is not None
+        and image != spec.image
+        and isinstance(before, dict)
+        and image == before.get("image")
+    )
 
 
 def _short(image: str | None) -> str:

@@ -71,6 +71,7 @@ class Metrics:
         self._review_seconds = self._histogram(
             "controller_runtime_webhook_latency_seconds", "How long admission reviews took.", "webhook"
         )
+        self._of_reviews: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._certificate_ends = self._gauge(
             "kairos_operator_certificate_expiry_timestamp_seconds",
             "When the certificate that is served ends, in seconds since 1970; NaN while there is none.",
@@ -129,8 +130,12 @@ class Metrics:
 
     def count_review(self, webhook: str, code: int, seconds: float) -> None:
         """What `AdmissionServer` is to have as `on_review`; `webhook` is one of its few paths."""
-        self._reviews.labels(webhook, str(code)).inc()
-        self._review_seconds.labels(webhook).observe(seconds)
+        counters = self._of_reviews.get((webhook, code))
+        if counters is None:
+            counters = (self._reviews.labels(webhook, str(code)), self._review_seconds.labels(webhook))
+            self._of_reviews[webhook, code] = counters
+        counters[0].inc()
+        counters[1].observe(seconds)
 
     def follow_certificate(self, name: str, ends: Callable[[], datetime | None]) -> None:
         """Show when a certificate ends."""

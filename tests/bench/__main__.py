@@ -5,6 +5,7 @@ python -m tests.bench --real --nodes 10,100,1000 --concurrency 10 --speed 2
 python -m tests.bench show docs/bench/*.json            the table and the charts of stored runs
 python -m tests.bench size                             how large a status becomes at 5,000 nodes
 python -m tests.bench admission --help                 what a webhook's review costs
+python -m tests.bench beside --help                    reviews while the controller upgrades a large fleet
 """
 
 from __future__ import annotations
@@ -13,18 +14,16 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kairos_operator.runtime.errors import ApiError
-from tests.bench import admission, plot, scenario, sizes, table
+from tests.bench import admission, beside, plot, scenario, sizes, table
+from tests.bench.machine import machine
 from tests.bench.run import RunFailedError, control_plane, run
 from tests.cluster.controlplane import ControlPlaneUnavailableError
 from tests.sandbox.demo.children import REPOSITORY, ChildEndedError
@@ -40,6 +39,8 @@ def main(words: Sequence[str] | None = None) -> int:
         case ["admission"]:
             sys.argv[1:] = words[1:]
             return admission.main()
+        case ["beside"]:
+            return beside.main(words[1:])
         case ["show"]:
             return _show(words[1:])
         case ["size"]:
@@ -79,7 +80,7 @@ def _one(wanted: scenario.Scenario, output: Path) -> dict[str, Any]:
         load = os.getloadavg()[0]
         with control_plane(wanted, place, _progress) as real:
             found = asyncio.run(run(wanted, place, real, _progress))
-    found = {"machine": _machine(load), **found}
+    found = {"machine": machine(load), **found}
     (output / f"{wanted.title}.json").write_text(json.dumps(found, indent=1) + "\n")
     return found
 
@@ -98,22 +99,6 @@ def _tell(runs: Sequence[dict[str, Any]], output: Path) -> None:
     ordered = sorted(runs, key=lambda found: found["scenario"]["nodes"])
     print(table.markdown(ordered), table.request_table(ordered[-1]), sep="\n\n")
     (output / "charts.svg").write_text(plot.svg(ordered))
-
-
-def _machine(load: float) -> dict[str, Any]:
-    """What the run ran on; `load` is the load average before it began."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "cores": os.cpu_count(),
-        "load_before": round(load, 2),
-        "load_after": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-    }
 
 
 def _progress(text: str) -> None:

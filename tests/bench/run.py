@@ -51,9 +51,9 @@ async def run(
     async with AsyncExitStack() as stack:
         kubeconfig = real.kubeconfig if real else place / "kubeconfig"
         tell(f"{scenario.title}: starting the cluster")
-        world = await stack.enter_async_context(_world(scenario, place, kubeconfig))
-        client, api = await _connect(kubeconfig, world, stack, install_first=real is not None)
-        await eventually(lambda: _there(place / READY, world), START_SECONDS)
+        world = await stack.enter_async_context(play_world(scenario, place, kubeconfig))
+        client, api = await connected(kubeconfig, world, stack, install_first=real is not None)
+        await world_ready(place, world)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         health_port, metrics_port = free_ports(2)
         tell(f"{scenario.title}: starting the operator")
@@ -99,7 +99,7 @@ async def _measured(  # long: what is read before and after must stand side by s
     tell(f"{scenario.title}: upgrading")
     began = time.monotonic()
     await client.create(NODE_OP_UPGRADES, scenario.manifest(), "default")
-    phase = await _over(scenario, api, (operator, world), tell)
+    phase = await finished(scenario, api, (operator, world), tell)
     makespan = time.monotonic() - began
     cpu, server_cpu = cpu_seconds(pid) - cpu, cpu_seconds(server) - server_cpu
     after = await scrape()
@@ -116,7 +116,7 @@ async def _measured(  # long: what is read before and after must stand side by s
     return figures(scenario, makespan, nodes, scrapes, programs, health, sizes)
 
 
-async def _over(
+async def finished(
     scenario: Scenario, api: Kr8sApi, children: tuple[Child, ...], tell: Callable[[str], None]
 ) -> str:
     """Looks at the upgrade as `kubectl get` does, in a few bytes, until it has ended; returns its phase."""
@@ -145,9 +145,10 @@ async def _row(api: Kr8sApi) -> tuple[str, list[str]]:
     return next((cell for cell in cells if cell in FINAL), ""), cells
 
 
-async def _connect(
+async def connected(
     kubeconfig: Path, world: Child, stack: AsyncExitStack, *, install_first: bool
 ) -> tuple[KubeClient, Kr8sApi]:
+    """A client of a run's cluster, which has the CRDs then."""
     if not install_first:
         await eventually(lambda: _there(kubeconfig, world) and kubeconfig.stat().st_size > 0)
     api = await Kr8sApi.connect(str(kubeconfig))
@@ -157,12 +158,18 @@ async def _connect(
     return client, api
 
 
+async def world_ready(place: Path, world: Child) -> None:
+    """Wait until the fleet of a run is there."""
+    await eventually(lambda: _there(place / READY, world), START_SECONDS)
+
+
 def _there(path: Path, child: Child) -> bool:
     child.check()
     return path.exists()
 
 
-def _world(scenario: Scenario, place: Path, kubeconfig: Path) -> Any:
+def play_world(scenario: Scenario, place: Path, kubeconfig: Path) -> Any:
+    """The cluster of a run as a child, while the block runs."""
     directory = place
     flags = ["--scenario", scenario.to_json(), "--directory", str(directory), "--kubeconfig", str(kubeconfig)]
     return running("the cluster", ["tests.bench.world", *flags], place / "world.log")

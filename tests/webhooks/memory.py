@@ -72,6 +72,10 @@ class ApiServer:
         self.writes.append(f"patch {res.plural}")
         if kind == "json":
             for operation in body:
+                if operation["path"] == "/metadata/resourceVersion":
+                    if operation["value"] != obj["metadata"]["resourceVersion"]:
+                        raise Refused(422)
+                    continue
                 _, _, index, *rest = operation["path"].split("/")
                 webhook = obj["webhooks"][int(index)]
                 if operation["op"] == "test" and webhook["name"] != operation["value"]:
@@ -116,5 +120,4 @@ def replica(api: ApiServer, time: Time) -> Certificates:
 
 def trusts(api: ApiServer, chain: Keychain) -> bool:
     """Whether the API server trusts what a replica that holds `chain` serves."""
-    (bundle,) = api.bundles()
-    return chain.current.ca.strip() in base64.b64decode(bundle)
+    return all(chain.current.ca.strip() in base64.b64decode(bundle) for bundle in api.bundles())

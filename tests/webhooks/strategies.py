@@ -16,9 +16,25 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 LABELS = st.sampled_from(["a", "kairos.io/managed", "node-role.kubernetes.io/control-plane"])
 VALUES = st.sampled_from(["", "true", "x.y_z"])
-IMAGES = st.sampled_from(["busybox", "quay.io/kairos/hadron:v4", "localhost:5000/a@sha256:" + "a" * 64])
-WORDS = st.lists(st.sampled_from(["sh", "-c", "echo hello\nexit 1", "$HOME"]), min_size=1, max_size=3)
-PATHS = st.sampled_from(["/host", "/mnt/a.b", "/x"])
+IMAGES = st.sampled_from(
+    [
+        "busybox",
+        "quay.io/kairos/hadron:v4",
+        "localhost:5000/a@sha256:" + "a" * 64,
+        "[fd00::1]:5000/a:v1",
+        "a" * 255,
+    ]
+)
+WORDS = st.lists(
+    st.sampled_from(["sh", "-c", "echo hello\nexit 1", "$HOME", "\u4e16 \u2028\x85", "$(X)"]),
+    min_size=1,
+    max_size=3,
+)
+PATHS = st.sampled_from(["/host", "/mnt/a.b", "/x", "/a b", "/hö/\u4e16", "/$(HOME)", "/" + "a" * 200])
+NAMES = st.sampled_from(
+    ["x", "a" * 253, "1.2-3", "a" * 63, "a" * 62 + ".b", ".".join(["b" * 63] * 3), "a" * 57 + "-b"]
+)
+"""Legal names of objects and nodes."""
 WRONG = JSON_VALUES | st.sampled_from(
     [
         -1,
@@ -93,7 +109,9 @@ UPGRADE_FIELDS: dict[str, st.SearchStrategy[Any]] = COMMON | {
     "upgradeRecovery": st.booleans(),
     "force": st.booleans(),
     "debug": st.booleans(),
-    "excludePaths": st.lists(st.sampled_from(["/etc/my file", "/it's"]), max_size=2),
+    "excludePaths": st.lists(
+        st.sampled_from(["/etc/my file", "/it's", "/$(HOME)/$$", "/" + "$" * 4095]), max_size=2
+    ),
 }
 
 NODE_OPS = st.builds(lambda command, rest: {"command": command, **rest}, WORDS, optional(**NODE_OP_FIELDS))

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import random
 from typing import Any
 
 import pytest
 
-from kairos_operator.api.resources import SECRETS, Resource
+from kairos_operator.api.resources import MUTATING_WEBHOOKS, SECRETS, Resource
 from tests.webhooks.memory import PLACE, ApiServer, Object, Refused, Time, replica, trusts
 from webhooks.certificates import bundle_patch
 from webhooks.configurations import by_service, mutating_configuration
 from webhooks.keychain import from_secret
+
+
+class Interleaving(ApiServer):
+    """Lets others go first, before each call and before its answer."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self._chance = chance
+
+    async def _others_first(self) -> None:
+        for _ in range(self._chance.randrange(4)):
+            await asyncio.sleep(0)
+
+    async def get(self, res: Resource, name: str, namespace: str | None = None) -> Object:
+        await self._others_first()
+        found = await super().get(res, name, namespace)
+        await self._others_first()
+        return found
+
+    async def create(self, res: Resource, body: Object, namespace: str | None = None) -> Object:
+        await self._others_first()
+        return await super().create(res, body, namespace)
+
+    async def patch(
+        self, res: Resource, name: str, body: Any, namespace: str | None = None, **how: Any
+    ) -> Object:
+        await self._others_first()
+        return await super().patch(res, name, body, namespace, **how)
 
 
 @pytest.fixture
@@ -79,6 +109,30 @@ async def test_a_renewal_never_serves_what_is_not_trusted(api: ApiServer, time: 
     assert old.current.ca not in base64.b64decode(next(iter(api.bundles())))
 
 
+@pytest.mark.parametrize("seed", range(20))
+async def test_replicas_that_step_at_the_same_time_agree_and_never_serve_what_is_not_trusted(
+    seed: int, time: Time
+) -> None:
+    """Four replicas whose calls interleave at random, from nothing through two renewals and spoiled Secrets."""
+    chance = random.Random(seed)
+    api = Interleaving(chance)
+    replicas = [replica(api, time) for _ in range(4)]
+    await asyncio.gather(*(one.step() for one in replicas))
+    cas = set()
+    for round_ in range(120):
+        if round_ in (40, 80):
+            api.secret["data"][chance.choice(["tls.crt", "tls.key", "ca.crt"])] = "eA=="
+        some = [one for one in replicas if chance.random() < 0.8]
+        chains = await asyncio.gather(*(one.step(renew=round_ in (5, 60)) for one in some))
+        assert all(trusts(api, chain) for chain in chains), round_
+        cas |= {chain.current.ca for chain in chains}
+        time.passes(minutes=3)
+    settled = [await one.step() for one in replicas]
+    assert all(chain.current == settled[0].current for chain in settled)
+    assert from_secret(api.secret, PLACE.names) == settled[0]
+    assert len(cas) == 3
+
+
 async def test_a_renewal_waits_until_the_api_server_has_been_told(api: ApiServer, time: Time) -> None:
     certificates = replica(api, time)
     old = await certificates.step()
@@ -106,6 +160,36 @@ async def test_a_lost_race_in_a_renewal_takes_the_winners(api: ApiServer, time: 
     mine = await second.step(renew=True)
     assert mine.following is not None
     assert from_secret(api.secret, PLACE.names) == mine
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_replica_that_was_frozen_tells_nothing_that_is_out_of_date(
+    api: ApiServer, time: Time, before: bool
+) -> None:
+    """It read the Secret, stood still while another went through a renewal, and goes on where it was."""
+    awake, frozen = replica(api, time), replica(api, time)
+    await awake.step()
+    await frozen.step()
+    real_get = api.get
+    chains = []
+
+    async def renewal() -> None:
+        api.get = real_get  # type: ignore[method-assign]
+        await awake.step(renew=True)
+        time.passes(minutes=2)
+        chains.extend([await awake.step(), await awake.step()])
+
+    async def get_and_freeze(res: Resource, name: str, namespace: str | None = None) -> Object:
+        if res != MUTATING_WEBHOOKS:
+            return await real_get(res, name, namespace)
+        found = await real_get(res, name, namespace) if not before else None
+        await renewal()
+        return found or await real_get(res, name, namespace)
+
+    api.get = get_and_freeze  # type: ignore[method-assign]
+    await frozen.step()
+    assert trusts(api, chains[-1])
+    assert chains[-1].previous_ca
 
 
 @pytest.mark.parametrize("wrong", ["eA==", "", "LS0tLS1CRUdJTg=="])

@@ -73,7 +73,7 @@ def test_every_fault_has_its_line(file: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(BAD))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(BAD.encode()), "ascii"))
     assert run("-") == 1
     assert capsys.readouterr().out.startswith("-:8:3: spec.concurency: ")
 
@@ -116,8 +116,30 @@ def test_with_output_the_faults_go_to_standard_error(file: Path, capsys: pytest.
         (GOOD.replace("  concurrency: 1", "  image: a:1"), ":7:3: spec.image: Invalid value: "),
         (GOOD + "  y: z: 1\n", ":8:7: mapping values are not allowed here"),
         (GOOD + "status: {}\nextra: 1\n", ":9:1: extra: Forbidden: unknown field"),
+        (
+            GOOD.replace("apiVersion: operator.kairos.io/v1alpha1\n", ""),
+            ":1:1: apiVersion: Unsupported value: null",
+        ),
+        ("hello\n", ':1:1: <nil>: Invalid value: "hello": must be an object with apiVersion and kind'),
+        ("- a\n", ':1:1: <nil>: Invalid value: ["a"]: must be an object'),
+        (GOOD + "--- 5\n", ":8:5: <nil>: Invalid value: 5"),
+        (GOOD.replace("generateName: kairos-upgrade-", "name: 5"), ":4:3: metadata.name: Invalid value: 5"),
+        (GOOD.replace("spec:", "  namespace: a.b\nspec:"), ":5:3: metadata.namespace: Invalid value"),
+        (GOOD.replace("spec:", f"  namespace: {'a' * 64}\nspec:"), ":5:3: metadata.namespace: Invalid value"),
+        (GOOD.replace("spec:", "  labels: {a: 1}\nspec:"), ":5:12: metadata.labels[a]: Invalid value: 1"),
+        (GOOD.replace("spec:", "  labels: {a: b c}\nspec:"), ":5:12: metadata.labels[a]: Invalid value"),
+        (GOOD.replace("spec:", "  labels: x\nspec:"), ":5:3: metadata.labels: Invalid value"),
+        (GOOD.replace("spec:", "  annotations: {a b: c}\nspec:"), ":5:17: metadata.annotations[a b]: "),
+        (
+            GOOD.replace("spec:", "  nmespace: a\nspec:"),
+            "metadata.nmespace: Forbidden: unknown field; did you mean",
+        ),
+        (
+            GOOD.replace("metadata:\n  generateName: kairos-upgrade-", "metadata: x"),
+            ":3:1: metadata: Invalid value",
+        ),
     ],
-    ids=range(7),
+    ids=range(20),
 )
 def test_what_else_is_a_fault(file: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
     file.write_text(text)
@@ -139,3 +161,29 @@ def test_files_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture
         f"{tmp_path / 'none'}: No such file or directory",
         f"{binary}: not UTF-8",
     ]
+
+
+def test_labels_and_annotations_that_an_api_server_takes(file: Path) -> None:
+    metadata = (
+        "  namespace: a-b\n  labels: {kairos.io/a: B_c}\n  annotations: {Kairos.IO/A: 'any text'}\n  uid: x\n"
+    )
+    file.write_text(GOOD.replace("spec:", f"{metadata}spec:"))
+    assert run(str(file)) == 0
+
+
+def test_files_are_utf_8_whatever_the_terminal_is(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = GOOD.replace("concurrency: 1", "excludePaths: [/h\u00f6]")
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert run(str(file), "-o", "yaml") == 0
+    assert "/h\u00f6" in capsys.readouterr().out
+
+
+def test_anchors_within_a_document_are_followed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The place is the anchor's, where the fault has to be mended."""
+    items = "apiVersion: v1\nkind: List\nitems:\n" + "".join(
+        f"- apiVersion: operator.kairos.io/v1alpha1\n  kind: NodeOp\n  metadata: {{name: {name}}}\n  spec: {spec}\n"
+        for name, spec in (("a", "&s {command: [a], image: a b}"), ("b", "*s"))
+    )
+    file.write_text(items)
+    assert run(str(file)) == 1
+    assert [line.split(": ")[0] for line in capsys.readouterr().out.splitlines()] == [f"{file}:7:27"] * 2

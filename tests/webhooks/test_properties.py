@@ -13,16 +13,18 @@ from hypothesis import strategies as st
 from kairos_operator.api.cluster import parse_node
 from kairos_operator.api.crd import MODELS, custom_resource_definition
 from kairos_operator.api.names import Role
-from kairos_operator.api.objects import parse_node_op
+from kairos_operator.api.objects import parse_node_op, parse_node_op_upgrade
 from kairos_operator.api.resources import CUSTOM_RESOURCE_DEFINITIONS, NODE_OP_UPGRADES, NODE_OPS, Resource
 from kairos_operator.core.manifests import check_pod, job, reboot_pod
 from kairos_operator.core.nodeop import plan
 from kairos_operator.core.snapshot import Images, Snapshot
+from kairos_operator.core.upgrade import node_op_body
 from tests.sandbox.store import StatusError, Store, counting_suffixes, counting_uids
 from tests.webhooks.objects import node_op, patch_in, review
-from tests.webhooks.strategies import JSON_VALUES, UPGRADES, spoiled
+from tests.webhooks.strategies import JSON_VALUES, NAMES, UPGRADES, spoiled
 from tests.webhooks.strategies import NODE_OPS as NODE_OP_SPECS
 from webhooks.defaults import defaulted, patch_for
+from webhooks.labels import subdomain_fault, value_fault
 from webhooks.review import Door, Knowledge, answer, mutate, parse, render, validate
 from webhooks.validate import faults_of
 
@@ -35,11 +37,11 @@ some = settings(
 for_each_kind = pytest.mark.parametrize("resource", KINDS, ids=lambda res: res.kind)
 
 
-def whole(resource: Resource, spec: Any) -> dict[str, Any]:
+def whole(resource: Resource, spec: Any, name: str = "x") -> dict[str, Any]:
     return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
-        "metadata": {"name": "x", "namespace": "default", "uid": "1"},
+        "metadata": {"name": name, "namespace": "default", "uid": "1"},
         "spec": spec,
     }
 
@@ -102,21 +104,39 @@ def test_what_the_schema_rejects_the_webhook_rejects(
 
 
 @some
-@given(spec=spoiled(NODE_OP_SPECS))
-def test_what_validation_accepts_the_controller_can_run(spec: dict[str, Any]) -> None:
-    obj = defaulted(NODE_OPS, whole(NODE_OPS, spec), "a:1")
+@given(spec=spoiled(NODE_OP_SPECS), name=NAMES, node=NAMES)
+def test_what_validation_accepts_the_controller_can_run(spec: dict[str, Any], name: str, node: str) -> None:
+    obj = defaulted(NODE_OPS, whole(NODE_OPS, spec, name), "a:1")
     if faults_of(NODE_OPS, obj):
         return
     labels = {"a": "true", "node-role.kubernetes.io/control-plane": ""}
-    node = parse_node({"metadata": {"name": "n", "uid": "2", "labels": labels}, "spec": {}, "status": {}})
+    view = parse_node({"metadata": {"name": node, "uid": "2", "labels": labels}, "spec": {}, "status": {}})
     op = parse_node_op(obj)
     images = Images("op:1", "sentinel:1", "a:1")
-    snapshot = Snapshot(op, NOW, images, {"n": node}, listed=frozenset({"n"}))
+    snapshot = Snapshot(op, NOW, images, {node: view}, listed=frozenset({node}))
     plan(snapshot)
-    bodies = [job(snapshot, "n"), reboot_pod(snapshot, "n")]
+    bodies = [job(snapshot, node), reboot_pod(snapshot, node)]
     checks = {Role.PREFLIGHT: op.spec.preflight, Role.POSTFLIGHT: op.spec.postflight}
-    bodies += [check_pod(snapshot, "n", role, check) for role, check in checks.items() if check]
-    assert all(len(json.loads(json.dumps(body))["metadata"]["name"]) <= 63 for body in bodies)
+    bodies += [check_pod(snapshot, node, role, check) for role, check in checks.items() if check]
+    for body in bodies:
+        metadata = json.loads(json.dumps(body))["metadata"]
+        assert len(metadata["name"]) <= 63
+        assert subdomain_fault(metadata["name"]) == ""
+        assert [fault for value in metadata["labels"].values() if (fault := value_fault(value))] == []
+
+
+@some
+@given(spec=spoiled(UPGRADES), name=NAMES)
+def test_the_node_op_of_an_upgrade_that_validation_accepts_is_accepted(
+    spec: dict[str, Any], name: str
+) -> None:
+    """The operator's own creates go through the webhooks like everybody's."""
+    obj = defaulted(NODE_OP_UPGRADES, whole(NODE_OP_UPGRADES, spec, name), "a:1")
+    if faults_of(NODE_OP_UPGRADES, obj):
+        return
+    body = node_op_body(parse_node_op_upgrade(obj))
+    assert faults_of(NODE_OPS, defaulted(NODE_OPS, body, "other:1")) == ()
+    assert [fault for value in body["metadata"]["labels"].values() if (fault := value_fault(value))] == []
 
 
 @pytest.mark.parametrize("door", [mutate, validate])

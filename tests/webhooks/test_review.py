@@ -67,3 +67,13 @@ def test_deep_nesting_is_answered(door: Door, depth: int) -> None:
         nested = {"a": nested}
     response = ask(door, node_op(nodeSelector=nested))["response"]
     assert response["allowed"] is False or "patch" in response or response["allowed"]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("before", [None, [], "x", {}, {"image": 3}, {"image": ["x"], "preflight": "y"}])
+@pytest.mark.parametrize("phase", ["Pending", "Running"])
+def test_an_update_of_an_odd_object_gets_a_verdict(door: Door, before: Any, phase: str) -> None:
+    """What was stored while the schema was another one, or none."""
+    new = node_op(preflight={"command": ["x"]})
+    old = new | {"spec": before, "status": {"phase": phase}}
+    assert ask(door, new, old)["response"]["allowed"] is (phase == "Pending")

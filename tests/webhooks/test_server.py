@@ -129,6 +129,21 @@ async def test_a_client_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPa
         writer.close()
 
 
+async def test_a_client_that_falls_silent_in_its_second_request_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webhooks.server, "KEEP_ALIVE", 0.3)
+    body = review(node_op())
+    async with serving() as served:
+        reader, writer = await served.open()
+        head = f"POST {VALIDATE} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        writer.write(head + body)
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+        writer.write(head[:20])
+        assert b"POST" not in await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+
+
 async def test_a_client_that_sends_its_body_too_slowly_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks.server, "BODY_TIMEOUT", 0.2)
     async with serving() as served:
@@ -179,15 +194,19 @@ async def test_only_kind_name_user_and_verdict_are_logged(caplog: pytest.LogCapt
     caplog.set_level(logging.DEBUG)
     async with serving() as served:
         await post(served, review(node_op(command=["echo", "s3cret"], image="s3cret image")))
+        await post(served, review(node_op(command=["echo", "s3cret"])))
     said = "\n".join(record.getMessage() for record in caplog.records)
     assert "validate NodeOp default/'op' by 'jane': refused" in said
+    assert "validate NodeOp default/'op' by 'jane': allowed" in said
     assert "s3cret" not in said
 
 
 async def test_a_name_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "webhooks")
     async with serving() as served:
         await post(served, review(node_op("a\nvalidate NodeOp b by root: allowed")))
+        await post(served, review(node_op("a"), userInfo={"username": "jane\nroot"}))
+    assert len([record for record in caplog.records if record.name == "webhooks"]) == 2
     assert all("\n" not in record.getMessage() for record in caplog.records)
 
 

@@ -91,6 +91,23 @@ def test_warns_of_a_selector_that_matches_nothing() -> None:
     assert warned(obj, Cluster(None)) == []
 
 
+@pytest.mark.parametrize(
+    ("selector", "warns"),
+    [
+        ({"matchLabels": {}}, True),
+        ({"matchLabels": {}, "matchExpressions": []}, True),
+        ({"matchLabels": {}, "matchExpressions": [{"key": "a", "operator": "Exists"}]}, False),
+        ({"matchLabels": {"a": ""}}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_warns_of_labels_that_are_empty(selector: Any, warns: bool) -> None:
+    """What the API server makes of `matchLabels: {node-role.kubernetes.io/control-plane: }`."""
+    found = warned(upgrade(nodeSelector=selector), Cluster())
+    assert [text.split(": ")[0] for text in found] == ["spec.nodeSelector.matchLabels"] * warns
+
+
 def test_warns_of_a_check_that_kept_the_image_that_was_corrected() -> None:
     old = node_op(image="a:1", preflight={"command": ["x"], "image": "a:1"})
     new = node_op(image="a:2", preflight={"command": ["x"], "image": "a:1"})
