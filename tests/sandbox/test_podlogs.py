@@ -190,6 +190,19 @@ async def test_a_node_that_goes_down_breaks_the_stream(api: Api, kubelet: Kubele
     kubelet.now = "one\n"
     following = asyncio.create_task(api.get(log_of(api), follow="true"))
     await eventually(lambda: len(kubelet.asked) > 1)
+    seen = len(kubelet.asked)
+    await eventually(lambda: len(kubelet.asked) > seen + 1)
     kubelet.ready("False")
     with pytest.raises(aiohttp.ClientError):
         await following
+
+
+async def test_a_stream_that_begins_while_the_node_comes_back_lasts(api: Api, kubelet: Kubelet) -> None:
+    kubelet.turn(RUNNING, ENDED, restarts=1)
+    kubelet.ready("False")
+    following = asyncio.create_task(api.get(log_of(api), follow="true"))
+    await eventually(lambda: len(kubelet.asked) > 3)
+    kubelet.ready("True")
+    kubelet.now = "back\n"
+    kubelet.turn(ENDED, restarts=1)
+    assert (await following).body == "back\n"

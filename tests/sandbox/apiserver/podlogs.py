@@ -126,13 +126,14 @@ def _tail(text: str, lines: int | None) -> str:
 
 
 class _Following:
-    """One log that is being followed."""
+    """One log that is being followed, also from a node that is on its way back and not Ready yet."""
 
     def __init__(self, store: Store, kind: Kind, pod: Object, asked: Asked, logs: Logs) -> None:
         self._store, self._kind, self._asked, self._logs = store, kind, asked, logs
         self._namespace, self._name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         self._uid, self._node = pod["metadata"]["uid"], pod["spec"]["nodeName"]
         self._run = _status(pod, asked.container)["restartCount"]
+        self._was_up = False
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Sends lines as they come, until the run ends, its node goes down or the client goes away."""
@@ -149,7 +150,7 @@ class _Following:
                 if over:
                     return response
                 await asyncio.sleep(LOOK_SECONDS)
-                if not self._node_is_up():
+                if self._node_went_down():
                     if request.transport is not None:
                         request.transport.abort()
                     return response
@@ -173,10 +174,12 @@ class _Following:
             return "", True
         return said, again or "running" not in status["state"]
 
-    def _node_is_up(self) -> bool:
+    def _node_went_down(self) -> bool:
         node = _node(self._store, self._node) or {}
         conditions = (node.get("status") or {}).get("conditions") or ()
-        return all(one["status"] == "True" for one in conditions if one["type"] == "Ready")
+        up = all(one["status"] == "True" for one in conditions if one["type"] == "Ready")
+        before, self._was_up = self._was_up, up
+        return before and not up
 
 
 def _node(store: Store, name: str) -> Object | None:
