@@ -89,6 +89,7 @@ def test_what_waits_for_a_free_slot_is_told_so() -> None:
 
 def test_a_drain_that_is_blocked_now_stands_against_the_rest() -> None:
     blocked = {
+        "lastTransitionTime": ago(9),
         "type": "DrainBlocked",
         "status": "True",
         "message": "shop/web-1 on w-1: no",
