@@ -1,17 +1,24 @@
 """The Grafana dashboard, config/prometheus/dashboard.json: a list of panels here, the JSON around them there.
 
-Per-replica gauges of the cluster's state are the same on every replica, so they are taken as a maximum.
+Per-replica gauges of the cluster's state are the same on every replica, so they are taken as a maximum. A panel has no
+more lines than somebody can tell apart; docs/images/dashboard.svg shows what they look like (hack/record_dashboard.py).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WIDTH, HEIGHT = 8, 8  # of a panel, in Grafana's grid of 24 columns
+COLUMNS, WIDTH, HEIGHT, FLAT = 24, 8, 8, 4  # of Grafana's grid and of panels in it; single numbers are flat
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 RATE = "[$__rate_interval]"
+COLOURS = {"Completed": "green", "Failed": "red", "Running": "yellow", "Preflight": "blue", "Pending": "text"}
+# Single numbers: the colour from each value on, the first one for all below.
+NONE_IS_GOOD = [("green", None), ("red", 1)]
+ONE_IS_GOOD = [("red", None), ("green", 1)]
+LONG_IS_GOOD = [("red", None), ("yellow", 14 * 86400), ("green", 30 * 86400)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +30,27 @@ class Panel:
     unit: str = "short"
     kind: str = "timeseries"
     stacked: bool = False
+    steps: Sequence[tuple[str, int | None]] = ()
 
 
-def _quantiles(metric: str, by: str) -> dict[str, str]:
-    """Half and nine tenths of a histogram, by a label."""
+def _quantiles(metric: str, by: str, **names: float) -> dict[str, str]:
+    """Quantiles of a histogram by a label; half and nine tenths, where none are named."""
+    wanted = names or {"half": 0.5, "9 of 10": 0.9}
     return {
-        f"{name} {{{{{by}}}}}": f"histogram_quantile({quantile}, sum by (le, {by}) (rate({metric}_bucket{RATE})))"
-        for name, quantile in (("half", 0.5), ("9 of 10", 0.9))
+        f"{name} {{{{{by}}}}}".strip(): f"histogram_quantile({quantile}, sum by (le, {by})"
+        f" (rate({metric}_bucket{RATE})))"
+        for name, quantile in wanted.items()
     }
+
+
+def _worst(metric: str, by: str) -> dict[str, str]:
+    """Nine tenths of a histogram by a label that has many values."""
+    return _quantiles(metric, by, **{"": 0.9})
+
+
+def _short_webhook(query: str) -> str:
+    """With `mutate nodeop` for the path of a webhook."""
+    return f'label_replace({query}, "webhook", "$1 $2", "webhook", "/(mutate|validate)-.*-(.*)")'
 
 
 ROWS: dict[str, list[Panel]] = {
@@ -49,8 +69,13 @@ ROWS: dict[str, list[Panel]] = {
             {"{{step}}": "max by (step) (kairos_operator_node_step_longest_seconds)"},
             unit="s",
         ),
-        Panel("Blocked drains", {"operations": "max(kairos_operator_blocked_drains)"}, kind="stat"),
-        Panel("Leaders", {"replicas": "sum(leader_election_master_status)"}, kind="stat"),
+        Panel(
+            "Blocked drains",
+            {"operations": "max(kairos_operator_blocked_drains)"},
+            kind="stat",
+            steps=NONE_IS_GOOD,
+        ),
+        Panel("Leaders", {"replicas": "sum(leader_election_master_status)"}, kind="stat", steps=ONE_IS_GOOD),
         Panel(
             "Certificates end in",
             {
@@ -59,10 +84,11 @@ ROWS: dict[str, list[Panel]] = {
             },
             unit="s",
             kind="stat",
+            steps=LONG_IS_GOOD,
         ),
     ],
     "Work on nodes": [
-        Panel("Steps", _quantiles("kairos_operator_node_step_duration_seconds", "step"), unit="s"),
+        Panel("9 of 10 steps take", _worst("kairos_operator_node_step_duration_seconds", "step"), unit="s"),
         Panel("Whole nodes", _quantiles("kairos_operator_node_duration_seconds", "outcome"), unit="s"),
         Panel(
             "Ended and rebooted, in an hour",
@@ -95,38 +121,36 @@ ROWS: dict[str, list[Panel]] = {
         ),
         Panel(
             "Calls to the API server",
-            {
-                "{{verb}} {{resource}} {{code}}": "sum by (verb, resource, code)"
-                f" (rate(rest_client_requests_total{RATE}))"
-            },
+            {"{{verb}} {{code}}": f"sum by (verb, code) (rate(rest_client_requests_total{RATE}))"},
             unit="reqps",
         ),
-        Panel("A call takes", _quantiles("rest_client_request_duration_seconds", "verb"), unit="s"),
+        Panel("9 of 10 calls take", _worst("rest_client_request_duration_seconds", "verb"), unit="s"),
         Panel(
-            "Watches that ended",
-            {
-                "{{resource}} {{reason}}": "sum by (resource, reason) (increase(kairos_operator_watch_ends_total[1h]))"
-            },
+            "Watches that ended, in an hour",
+            {"{{reason}}": "sum by (reason) (increase(kairos_operator_watch_ends_total[1h]))"},
         ),
         Panel(
             "Admission reviews",
             {
-                "{{webhook}} {{code}}": "sum by (webhook, code)"
-                f" (rate(controller_runtime_webhook_requests_total{RATE}))"
+                "{{webhook}} {{code}}": _short_webhook(
+                    f"sum by (webhook, code) (rate(controller_runtime_webhook_requests_total{RATE}))"
+                )
             },
             unit="reqps",
         ),
         Panel(
-            "A review takes", _quantiles("controller_runtime_webhook_latency_seconds", "webhook"), unit="s"
+            "9 of 10 reviews take",
+            {
+                legend: _short_webhook(query)
+                for legend, query in _worst("controller_runtime_webhook_latency_seconds", "webhook").items()
+            },
+            unit="s",
         ),
         Panel("Objects in memory", {"{{resource}}": "max by (resource) (kairos_operator_cached_objects)"}),
         Panel("Lag of the event loop", _quantiles("kairos_operator_event_loop_lag_seconds", "job"), unit="s"),
         Panel(
             "Bytes to and from the API server",
-            {
-                "{{direction}} {{resource}}": "sum by (direction, resource)"
-                f" (rate(kairos_operator_api_bytes_total{RATE}))"
-            },
+            {"{{direction}}": f"sum by (direction) (rate(kairos_operator_api_bytes_total{RATE}))"},
             unit="Bps",
         ),
     ],
@@ -138,13 +162,16 @@ def dashboard() -> str:
     panels: list[dict[str, Any]] = []
     top = 0
     for title, row in ROWS.items():
-        place = {"h": 1, "w": 24, "x": 0, "y": top}
+        place = {"h": 1, "w": COLUMNS, "x": 0, "y": top}
         panels.append({"type": "row", "title": title, "id": len(panels) + 1, "gridPos": place, "panels": []})
         top += 1
-        for index, panel in enumerate(row):
-            x, y = index % 3 * WIDTH, top + index // 3 * HEIGHT
-            panels.append(_panel(panel, len(panels) + 1, x, y))
-        top += (len(row) + 2) // 3 * HEIGHT
+        for line in _lines(row):
+            height = FLAT if all(panel.kind == "stat" for panel in line) else HEIGHT
+            width = COLUMNS // len(line)
+            for index, panel in enumerate(line):
+                spot = {"h": height, "w": width, "x": index * width, "y": top}
+                panels.append(_panel(panel, len(panels) + 1, spot))
+            top += height
     source = {"name": "source", "label": "Data source", "type": "datasource", "query": "prometheus"}
     whole = {
         "uid": "kairos-operator",
@@ -160,18 +187,41 @@ def dashboard() -> str:
     return json.dumps(whole, indent=1) + "\n"
 
 
-def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, Any]:
+def _lines(row: list[Panel]) -> list[list[Panel]]:
+    """The panels of a row side by side, three in a line, or four where one would be left over."""
+    across = COLUMNS // WIDTH + (len(row) % (COLUMNS // WIDTH) == 1)
+    return [row[start : start + across] for start in range(0, len(row), across)]
+
+
+def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
     targets = [
         {"refId": chr(ord("A") + index), "expr": query, "legendFormat": legend, "datasource": SOURCE}
         for index, (legend, query) in enumerate(panel.queries.items())
     ]
     custom = {"stacking": {"mode": "normal"}, "fillOpacity": 30} if panel.stacked else {}
+    defaults: dict[str, Any] = {"unit": panel.unit, "min": 0, "custom": custom}
+    if panel.steps:
+        steps = [{"color": colour, "value": value} for colour, value in panel.steps]
+        defaults["thresholds"] = {"mode": "absolute", "steps": steps}
     return {
         "id": number,
         "type": panel.kind,
         "title": panel.title,
         "datasource": SOURCE,
-        "gridPos": {"h": HEIGHT, "w": WIDTH, "x": x, "y": y},
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0, "custom": custom}, "overrides": []},
+        "gridPos": place,
+        "fieldConfig": {"defaults": defaults, "overrides": _overrides(panel)},
         "targets": targets,
     }
+
+
+def _overrides(panel: Panel) -> list[dict[str, Any]]:
+    """A phase has its colour."""
+    if "{{phase}}" not in panel.queries:
+        return []
+    return [
+        {
+            "matcher": {"id": "byName", "options": phase},
+            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}],
+        }
+        for phase, colour in COLOURS.items()
+    ]

@@ -67,6 +67,14 @@ def find_promtool() -> Path | None:
     return _found("promtool", "prometheus")
 
 
+def find_prometheus() -> Path | None:
+    """The Prometheus server: the one on PATH, or Debian's, unpacked into the cache.
+
+    Raises ToolMissingError in CI where neither can be had.
+    """
+    return _found("prometheus", "prometheus")
+
+
 def find_lua() -> Path | None:
     """A Lua interpreter: the one on PATH, or Debian's, unpacked into the cache.
 

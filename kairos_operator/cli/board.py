@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from kairos_operator.api.conditions import ConditionType
 from kairos_operator.api.status import NodeStatus, Outcome, Phase, Step, Summary
-from kairos_operator.cli.durations import short
+from kairos_operator.cli.durations import number_of, short
 from kairos_operator.cli.estimate import Estimate, estimate, sentence
 from kairos_operator.cli.operations import Operation
 from kairos_operator.cli.screen import Grid
@@ -72,7 +71,7 @@ def counts_text(counts: Summary) -> str:
         "waiting": counts.pending,
     }
     told = ", ".join(f"{number} {word}" for word, number in parts.items() if number)
-    return f"{counts.total} nodes" + (f": {told}" if told else "")
+    return number_of("node", counts.total) + (f": {told}" if told else "")
 
 
 def _lines(operation: Operation, now: datetime) -> Iterable[str]:
@@ -81,7 +80,8 @@ def _lines(operation: Operation, now: datetime) -> Iterable[str]:
         yield status.message
     elif not operation.final:
         yield "The operator has not started it yet; `kubectl kairos why` looks for the reason"
-    yield from _blocked(operation)
+    if operation.blocked_drain:
+        yield f"Drain blocked: {operation.blocked_drain}"
     if status.started_at:
         end = status.completed_at if operation.final and status.completed_at else now
         word = "Took" if operation.final else "Running for"
@@ -95,7 +95,7 @@ def _rest(operation: Operation, now: datetime) -> Estimate:
 
 def _held(operation: Operation, records: Mapping[str, NodeStatus]) -> str:
     """Why nobody can know how long the rest takes, or nothing."""
-    if any(_blocked(operation)):
+    if operation.blocked_drain:
         return "a drain is blocked, and goes on when it is allowed to"
     if not any(one.step is Step.WAITING for one in records.values()):
         return ""
@@ -104,12 +104,6 @@ def _held(operation: Operation, records: Mapping[str, NodeStatus]) -> str:
     failed = any(one.outcome is Outcome.FAILED for one in records.values())
     stops = operation.spec.stop_on_failure and failed
     return "a node failed, and with stopOnFailure no further node is started" if stops else ""
-
-
-def _blocked(operation: Operation) -> Iterable[str]:
-    for condition in operation.status.conditions or ():
-        if condition.type == ConditionType.DRAIN_BLOCKED and condition.status == "True":
-            yield f"Drain blocked: {condition.message}"
 
 
 def _grids(records: Mapping[str, NodeStatus], now: datetime, room: int) -> tuple[Grid, ...]:

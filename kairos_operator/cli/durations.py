@@ -34,3 +34,8 @@ def short(seconds: float) -> str:
 
 def _pair(much: int, unit: str, rest: int, small: str) -> str:
     return f"{much}{unit}" + (f"{rest}{small}" if rest else "")
+
+
+def number_of(thing: str, count: int, plural: str = "") -> str:
+    """`1 node`, `2 nodes`."""
+    return f"{count} {thing if count == 1 else plural or thing + 's'}"

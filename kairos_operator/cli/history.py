@@ -51,7 +51,7 @@ def _row(operation: Operation, moment: datetime) -> tuple[str, ...]:
         operation.meta.namespace,
         f"{operation.resource.kind.lower()}/{operation.meta.name}",
         str(status.phase or Phase.PENDING),
-        f"{counts.completed}/{counts.total}",
+        counts.progress,
         str(counts.skipped),
         str(counts.failed),
         took if operation.final or not took else f"{took} so far",

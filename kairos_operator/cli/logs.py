@@ -177,8 +177,11 @@ async def _stream(
             if response.status != 200:
                 raise from_status(response.status, await response.read(), response.headers)
             yield _lines(response.content.iter_any())
+    except aiohttp.ClientPayloadError as error:
+        # Its own words are about HTTP; to whoever reads along it is the node that went away, mostly by its reboot.
+        raise Unreachable("the log broke off in the middle, as it does when the node reboots") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise Unreachable(f"the log broke off: {error or type(error).__name__}") from error
+        raise Unreachable(f"the log cannot be read: {error or type(error).__name__}") from error
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kairos_operator.api.conditions import ConditionType
 from kairos_operator.api.names import Claim
 from kairos_operator.api.status import Step
 from kairos_operator.cli.finding import Facts, Finding
@@ -16,14 +15,14 @@ LONG_REBOOT_SECONDS = 300.0  # a reboot that takes longer is worth a look at the
 
 def blocked_drain(facts: Facts) -> Iterator[Finding]:
     """A drain that a budget, or something else, refuses."""
-    for condition in facts.operation.status.conditions or ():
-        if condition.type == ConditionType.DRAIN_BLOCKED and condition.status == "True":
-            yield Finding(
-                "DrainBlocked",
-                f"A drain is blocked: {condition.message}",
-                "let the budget allow it (more replicas, all of them ready), or delete the pod yourself; the drain"
-                " goes on by itself, and at its timeout the node fails and is uncordoned",
-            )
+    if facts.operation.blocked_drain:
+        yield Finding(
+            "DrainBlocked",
+            f"A drain is blocked: {facts.operation.blocked_drain}",
+            "see `kubectl get poddisruptionbudgets -A`; let the budget allow it (more replicas, all of them ready),"
+            " or delete the pod yourself; the drain goes on by itself, and at its timeout the node fails and is"
+            " uncordoned",
+        )
 
 
 def held_node(facts: Facts) -> Iterator[Finding]:

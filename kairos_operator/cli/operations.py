@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from kairos_operator.api.conditions import ConditionType
 from kairos_operator.api.crd import SHORT_NAMES
 from kairos_operator.api.names import LABEL_NODE_OP, shortened
 from kairos_operator.api.nodeop import NodeOpSpec
@@ -87,6 +88,14 @@ class Operation:
     def began(self) -> datetime | None:
         """When it started, or else when it was made."""
         return self.status.started_at or self.meta.created_at
+
+    @property
+    def blocked_drain(self) -> str:
+        """What an eviction is refused for now, or nothing."""
+        for condition in self.status.conditions or ():
+            if condition.type == ConditionType.DRAIN_BLOCKED and condition.status == "True":
+                return condition.message or "an eviction is refused"
+        return ""
 
     @property
     def pod_selector(self) -> str:

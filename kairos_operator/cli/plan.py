@@ -15,6 +15,7 @@ from kairos_operator.api.objects import KINDS
 from kairos_operator.api.resources import GROUP, LEASES, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 from kairos_operator.cli.budgets import Budget, parse_budget
 from kairos_operator.cli.connection import Cluster
+from kairos_operator.cli.durations import number_of
 from kairos_operator.cli.exits import Exit, Trouble
 from kairos_operator.cli.forecast import Forecast, Ground, data, shown_version
 from kairos_operator.cli.operations import Operation, as_node_op, find, parse_operation
@@ -194,16 +195,21 @@ async def _warnings(cluster: Cluster, operation: Operation) -> tuple[str, ...]:
     return tuple(warnings_for(operation.resource, raw, namespace, _Known(labels)))
 
 
+def extent(found: Forecast) -> str:
+    """How many nodes, in how many batches; the first of them may have to wait for what is in flight."""
+    batches = {turn.batch for turn in found.turns}
+    at_once = found.node_op.spec.concurrency or "all"
+    nodes = number_of("node", len(found.turns)) + (" still to come" if found.operation.status.nodes else "")
+    after = ", after what is in flight" if batches and 1 not in batches else ""
+    told = number_of("batch", len(batches), "batches")
+    return f"{nodes}, {at_once} at a time, in {told} if all take the same time{after}"
+
+
 def show(screen: Screen, found: Forecast, *, every: bool) -> None:
     """A forecast as text and table."""
     operation, turns = found.operation, found.turns
     screen.show(f"{operation.label} in {operation.meta.namespace}: {operation.about}")
-    batches = max((turn.batch for turn in turns), default=0)
-    at_once = found.node_op.spec.concurrency or "all"
-    started = " still to come" if operation.status.nodes else ""
-    screen.show(
-        f"{len(turns)} nodes{started}, {at_once} at a time, in {batches} batches if all take the same time"
-    )
+    screen.show(extent(found))
     shown = turns if every else turns[:SHOWN_TURNS]
     if shown:
         rows = [(str(one.batch), one.node, one.role, one.version or "?", one.expected) for one in shown]

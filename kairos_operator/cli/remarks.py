@@ -37,6 +37,9 @@ def forecast(operation: Operation, ground: Ground, now: datetime) -> Forecast:
 def _selection(operation: Operation, order: Sequence[Turn], working: Sequence[Turn]) -> Iterator[Remark]:
     if operation.meta.paused:
         yield Remark(Gravity.STOPS, "it is paused, so no node is started")
+    if operation.blocked_drain:
+        text = f"a drain under way is blocked, and the rest waits for it: {operation.blocked_drain}"
+        yield Remark(Gravity.STOPS, text, f"see `kubectl kairos why {operation.meta.name}`")
     if not order and not operation.status.nodes:
         yield Remark(
             Gravity.STOPS,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from kairos_operator.api.names import ANNOTATION_PAUSED
 from kairos_operator.api.status import NodeStatus, Outcome, Phase, Step
 from kairos_operator.cli import obstacles
-from kairos_operator.cli.durations import short
+from kairos_operator.cli.durations import number_of, short
 from kairos_operator.cli.exits import Exit
 from kairos_operator.cli.finding import Facts, Finding
 from kairos_operator.cli.operations import Operation
@@ -46,9 +46,9 @@ def _failure(operation: Operation) -> Finding:
     if not bad:
         return Finding("Failed", f"It failed: {status.message or 'no reason was given'}", code=Exit.FAILED)
     first = min(bad, key=lambda node: (_ended_at(bad[node]), node))
-    others = f", and on {_nodes(len(bad) - 1)} more" if len(bad) > 1 else ""
+    others = f", and on {number_of('node', len(bad) - 1)} more" if len(bad) > 1 else ""
     untouched = sum(one.step is Step.WAITING for one in status.nodes.values())
-    stopped = f"; because of stopOnFailure, {_nodes(untouched)} not started" if untouched else ""
+    stopped = f"; because of stopOnFailure, {number_of('node', untouched)} not started" if untouched else ""
     return Finding(
         "NodeFailed",
         f"It failed on {first}: {bad[first].message or 'no reason was given'}{others}{stopped}",
@@ -56,10 +56,6 @@ def _failure(operation: Operation) -> Finding:
         first,
         Exit.FAILED,
     )
-
-
-def _nodes(number: int) -> str:
-    return "1 node" if number == 1 else f"{number} nodes"
 
 
 def _ended_at(record: NodeStatus) -> float:
@@ -100,7 +96,9 @@ def _paused(facts: Facts) -> Iterator[Finding]:
     )
     if held is not None:
         kind, meta = held.resource.kind.lower(), held.meta
-        flying = f"; what is in flight goes on ({_nodes(len(facts.flying))})" if facts.flying else ""
+        flying = (
+            f"; what is in flight goes on ({number_of('node', len(facts.flying))})" if facts.flying else ""
+        )
         yield Finding(
             "Paused",
             f"{held.label} is paused, so no further node is started{flying}",

@@ -13,11 +13,12 @@ from kairos_operator.api.cluster import PodView
 from kairos_operator.api.names import LABEL_POSTFLIGHT, LABEL_PREFLIGHT
 from kairos_operator.api.nodeop import DrainOptions
 from kairos_operator.api.status import Step
-from kairos_operator.core.actions import EvictPod
+from kairos_operator.core.actions import EvictPod, Note
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, seconds
 
 POLL_SECONDS = 2.0  # between looks at pods that are ending
 _CHECKS = frozenset({LABEL_PREFLIGHT, LABEL_POSTFLIGHT})
+_REFUSED = "cannot be evicted"
 _NAMED = 5  # pods named in a message; the rest is counted
 
 
@@ -117,7 +118,8 @@ def drain(site: Site) -> Decision:
     if left <= 0:
         text = f"Drain failed: not done after {seconds(options.timeout_seconds)}; {waiting}"
         return failed(site, "DrainFailed", text)
-    return Stay(bounded(f"Draining: {waiting}"), _evictions(site, going, options), min(left, POLL_SECONDS))
+    chains, recheck = _evictions(site, going, options), min(left, POLL_SECONDS)
+    return Stay(bounded(f"Draining: {waiting}"), chains, recheck, notes=_standing_still(site, waiting))
 
 
 def _uncordoned(site: Site) -> bool:
@@ -142,9 +144,16 @@ def _drained(site: Site, left_alone: Sequence[Leave]) -> Go:
     return Go(Step.JOB, "Drained", (site.note("Drained", bounded(text)),))
 
 
+def _standing_still(site: Site, waiting: str) -> tuple[Note, ...]:
+    """Said when an eviction is refused, and not again before it has gone on: the stored message is the memory."""
+    if _REFUSED not in waiting or _REFUSED in (site.record.message or ""):
+        return ()
+    return (site.note("DrainBlocked", bounded(waiting), warning=True),)
+
+
 def _waiting_for(site: Site, going: Sequence[Evict | Ending]) -> str:
     refused = [
-        f"{verdict.pod.path} cannot be evicted: {refusal}"
+        f"{verdict.pod.path} {_REFUSED}: {refusal}"
         for verdict in going
         if isinstance(verdict, Evict) and (refusal := site.refused(f"evict {verdict.pod.uid}"))
     ]

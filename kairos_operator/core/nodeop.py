@@ -137,6 +137,7 @@ def _advance(draft: _Draft, name: str, record: NodeStatus) -> None:
             learned = {**decision.learned, "message": bounded(decision.message)}
             draft.store(name, record.model_copy(update=learned))
             draft.chains.extend(decision.chains)
+            draft.notes.extend(decision.notes)
             draft.blocked.extend(drain.blockers(site))
             if decision.recheck is not None:
                 draft.rechecks.append(decision.recheck)

@@ -31,6 +31,7 @@ class Stay:
     chains: tuple[tuple[Action, ...], ...] = ()
     recheck: float | None = None
     learned: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

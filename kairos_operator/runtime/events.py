@@ -6,7 +6,9 @@ Rules:
   would make a story out of order;
 - the same thing said again within ten minutes becomes one Event with a count, written at most once a minute;
 - one object cannot flood the cluster: so many Events at once, then a slow trickle;
-- an Event's name derives from what it says and when, so that a write that is repeated stays one Event.
+- an Event's name derives from when it was said and what it says, so that a write that is repeated stays one Event,
+  and names are in the order of the story: `kubectl describe` sorts by whole seconds and keeps the order of what is
+  equal.
 """
 
 from __future__ import annotations
@@ -80,6 +82,7 @@ class EventRecorder:
         self._queue: Queue[str] = Queue(backoff or Backoff(1.0, 30.0))
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._last_stamp = 0
         self.dropped = 0
 
     def publish(
@@ -185,11 +188,12 @@ class EventRecorder:
     def _body(self, said: Mapping[str, Any], time: datetime) -> Object:
         regarding = said["regarding"]
         stem = str(regarding.get("name", ""))[:230].rstrip("-.") or "event"
+        self._last_stamp = max(self._last_stamp + 1, int(time.timestamp() * 1_000_000))
         body = {
             "apiVersion": CORE_EVENTS.api_version,
             "kind": CORE_EVENTS.kind,
             "metadata": {
-                "name": f"{stem}.{_digest({**said, 'time': to_micro_time(time)})}",
+                "name": f"{stem}.{self._last_stamp:014x}{_digest({**said, 'time': to_micro_time(time)})[:8]}",
                 # Events about objects without a namespace live in "default", as the API server demands
                 "namespace": regarding.get("namespace") or "default",
             },

@@ -13,6 +13,8 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
+from kairos_operator.api.objects import KINDS
+
 Outcome = Literal["success", "requeue_after", "requeue", "error"]
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -38,6 +40,10 @@ class Metrics:
         self._reconcile_errors = self._counter(
             "controller_runtime_reconcile_errors", "Looks that failed, by reason.", "controller", "reason"
         )
+        for kind in KINDS:
+            self._reconcile_errors.labels(
+                kind, "Bug"
+            )  # an alert is on it, and a counter born with 1 has no increase
         self._reconcile_seconds = self._histogram(
             "controller_runtime_reconcile_time_seconds", "How long one look at an object took.", "controller"
         )
@@ -102,6 +108,10 @@ class Metrics:
     def follow_store(self, resource: str, size: Callable[[], int]) -> Callable[[str], None]:
         """Show the size of a store; returns what its reflector's `on_restart` is to be."""
         self._cached.labels(resource).set_function(size)
+        for reason in (*WATCH_ENDS, "other"):
+            self._watch_ends.labels(
+                resource, reason
+            )  # served as 0, so that the first end shows as an increase
 
         def ended(reason: str) -> None:
             self._watch_ends.labels(resource, reason if reason in WATCH_ENDS else "other").inc()

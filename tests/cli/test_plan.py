@@ -14,9 +14,9 @@ from kairos_operator.cli.budgets import Budget
 from kairos_operator.cli.exits import Trouble
 from kairos_operator.cli.forecast import Forecast, Gravity, Ground, data, shown_version
 from kairos_operator.cli.operations import Operation
-from kairos_operator.cli.plan import manifests
+from kairos_operator.cli.plan import extent, manifests
 from kairos_operator.cli.remarks import forecast
-from tests.cli.values import IMAGE, NOW, done, flying, node, operation, pod, waiting
+from tests.cli.values import IMAGE, NOW, ago, done, flying, node, operation, pod, waiting
 
 VERSION = "v3.5.0-k3sv1.33.1-k3s1"
 WEB = LabelSelector(match_labels={"app": "web"})
@@ -77,6 +77,30 @@ def test_of_an_operation_under_way_only_the_rest_is_told() -> None:
     records = {"cp-1": done(60), "w-1": flying("Job"), "w-2": waiting(), "w-3": waiting()}
     found = forecast(operation(records, concurrency=2), ground(), NOW)
     assert batches(found) == [["w-2"], ["w-3"]]
+    assert extent(found) == "2 nodes still to come, 2 at a time, in 2 batches if all take the same time"
+
+
+def test_what_waits_for_a_free_slot_is_told_so() -> None:
+    records = {"w-1": flying("Drain"), "w-2": waiting()}
+    found = forecast(operation(records, concurrency=1), ground(), NOW)
+    told = "1 node still to come, 1 at a time, in 1 batch if all take the same time, after what is in flight"
+    assert extent(found) == told
+
+
+def test_a_drain_that_is_blocked_now_stands_against_the_rest() -> None:
+    blocked = {
+        "lastTransitionTime": ago(9),
+        "type": "DrainBlocked",
+        "status": "True",
+        "message": "shop/web-1 on w-1: no",
+        "reason": "EvictionRefused",
+    }
+    records = {"w-1": flying("Drain"), "w-2": waiting()}
+    found = forecast(operation(records, status={"conditions": [blocked]}), ground(), NOW)
+    assert found.stopped
+    assert any("shop/web-1 on w-1: no" in text for text in texts(found, Gravity.STOPS))
+    over = {**blocked, "status": "False"}
+    assert not forecast(operation(records, status={"conditions": [over]}), ground(), NOW).stopped
 
 
 def node_op(**spec: Any) -> Operation:

@@ -18,9 +18,10 @@ from tests.waiting import eventually
 REPLICA_SETS = Resource("apps", "v1", "ReplicaSet", "replicasets")
 OLD_SYSTEM = Rule(Outcome(exit_code=1, message="still the old system"), container="postflight", times=1)
 SERVES = Rule(Outcome(hangs=True), container="web")
+SAYS = Rule(Outcome(log="1 file system\n"), container="nodeop", image="busybox:*")
 NO_IMAGE = Rule(Outcome(pull_error="no such tag"), image="*missing*")
 FLEET = (
-    NodeSpec("cp-1", control_plane=True),
+    NodeSpec("cp-1", control_plane=True, rules=(SAYS,)),
     NodeSpec("w-1", rules=(OLD_SYSTEM, SERVES)),
     NodeSpec("w-2", rules=(NO_IMAGE,)),
 )
@@ -93,6 +94,14 @@ async def test_a_blocked_drain_is_foreseen_and_explained_and_goes_on(fleet: Site
     fleet.store.patch(POD_DISRUPTION_BUDGETS, "web", {"spec": {"minAvailable": 0}}, "shop")
     ended = await fleet.call("status", "op", "--watch", "--timeout", "1m")
     assert ended.exit_code == 0, ended.output
+
+
+async def test_a_log_is_followed_across_the_reboot_of_its_node(fleet: Site) -> None:
+    await fleet.call("run", "--name", "op", "--reboot", "--node", "cp-1", "--", "df")
+    said = await fleet.call("logs", "op", "-f")
+    assert said.exit_code == 0, said.output
+    assert "cp-1 nodeop | 1 file system" in said.stdout
+    assert "501" not in said.output
 
 
 def _shop(fleet: Site) -> None:

@@ -7,7 +7,7 @@ import pytest
 from kairos_operator.api.resources import NODE_OPS
 from kairos_operator.api.selectors import LabelSelector
 from kairos_operator.cli.board import MANY, board, counts_text, rest_text
-from kairos_operator.cli.durations import parse_seconds, short
+from kairos_operator.cli.durations import number_of, parse_seconds, short
 from kairos_operator.cli.exits import Exit, Trouble
 from kairos_operator.cli.screen import Grid
 from kairos_operator.cli.selector import parse_selector
@@ -37,6 +37,12 @@ def test_what_is_no_duration_is_a_usage_error(text: str) -> None:
 )  # fmt: skip
 def test_durations_are_written_as_kubectl_does(seconds: float, text: str) -> None:
     assert short(seconds) == text
+
+
+def test_one_is_no_plural() -> None:
+    assert [number_of("node", count) for count in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+    assert number_of("batch", 2, "batches") == "2 batches"
+    assert printed(board(operation({"w-1": waiting()}), NOW))[1] == "Running: 1 node: 1 waiting"
 
 
 @pytest.mark.parametrize(

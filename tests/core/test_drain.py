@@ -184,6 +184,16 @@ def test_while_a_budget_refuses_the_pod_and_the_budget_are_named() -> None:
     assert (blocked.status, blocked.message) == ("True", f"default/web-1 on n1: {REFUSAL}")
 
 
+def test_that_a_drain_stands_still_is_told_once() -> None:
+    of = _op()
+    facts = _facts(of, pod(), refusals={"evict uid-of-web-1": REFUSAL})
+    (note,) = [note for note in plan(facts).notes if note.reason == "DrainBlocked"]
+    assert (note.type, note.node) == ("Warning", "n1")
+    assert note.text == f"default/web-1 cannot be evicted: {REFUSAL}"
+    told = replace(facts, op=replace(facts.op, status=after(facts)))
+    assert [note for note in plan(told).notes if note.reason == "DrainBlocked"] == []
+
+
 def test_the_timeout_counts_from_the_stored_beginning() -> None:
     of = _op(timeout_seconds=60)
     assert plan(_facts(of, pod(), seconds=59)).recheck_after == 1

@@ -123,6 +123,29 @@ def test_an_event_has_all_that_the_api_server_asks_for() -> None:
     assert event["reportingInstance"] == "pod-1"
 
 
+def test_names_are_in_the_order_in_which_things_were_said() -> None:
+    """`kubectl describe` sorts by whole seconds, and leaves what is equal in the order of the names."""
+    said = [f"word {number}" for number in range(40)]
+
+    async def test(_: Api, recorder: EventRecorder) -> None:
+        for text in said:
+            recorder.publish(OP, "Normal", "Said", text)
+        await recorder.flush(5)
+
+    events = recorded(test).events
+    assert [events[name]["message"] for name in sorted(events)] == said
+    long = {**OP, "name": "n" * 253}
+    assert max(len(name) for name in recorded(_once(long)).events) <= 253
+
+
+def _once(regarding: Mapping[str, Any]) -> Callable[[Api, EventRecorder], Awaitable[None]]:
+    async def test(_: Api, recorder: EventRecorder) -> None:
+        recorder.publish(regarding, "Normal", "Said", "a word")
+        await recorder.flush(5)
+
+    return test
+
+
 def test_events_about_nodes_live_in_the_default_namespace() -> None:
     async def test(_: Api, recorder: EventRecorder) -> None:
         recorder.publish(NODE, "Normal", "Cordoned", "by op")

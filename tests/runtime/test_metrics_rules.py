@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import generate_latest
 
 from kairos_operator.runtime.caches import Caches
-from kairos_operator.runtime.metrics import Metrics
+from kairos_operator.runtime.metrics import WATCH_ENDS, Metrics
 from kairos_operator.runtime.rollout_metrics import RolloutMetrics
 from kairos_operator.settings import LEASE_NAME
 from tests.tools import find_promtool
@@ -102,3 +103,14 @@ def test_the_queries_of_the_dashboard_parse(promtool: Path, tmp_path: Path) -> N
     rules = [{"record": f"panel:{index}", "expr": query} for index, query in enumerate(queries)]
     (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
     assert _said(promtool, tmp_path, "check", "queries.yaml") == ""
+
+
+def test_what_an_alert_counts_from_nothing_is_served_as_nothing_before() -> None:
+    """A counter that is born with 1 has no increase, so the first fault of all would raise no alarm."""
+    metrics = Metrics()
+    metrics.follow_store("nodeops", lambda: 0)
+    served = generate_latest(metrics.registry).decode()
+    for kind in ("NodeOp", "NodeOpUpgrade"):
+        assert f'controller_runtime_reconcile_errors_total{{controller="{kind}",reason="Bug"}} 0.0' in served
+    for reason in (*WATCH_ENDS, "other"):
+        assert f'kairos_operator_watch_ends_total{{reason="{reason}",resource="nodeops"}} 0.0' in served

@@ -1,4 +1,4 @@
-"""The HTTP server where no real one can serve as a measure: faults, refusals, logs and its command."""
+"""The HTTP server where no real one can serve as a measure: faults, refusals and its command."""
 
 from __future__ import annotations
 
@@ -20,10 +20,6 @@ from tests.sandbox.apiserver import ApiServer
 from tests.sandbox.store import Store, random_suffix, random_uid, wall_clock
 
 
-async def _logs(namespace: str, name: str, container: str, previous: bool) -> str:
-    return f"{namespace}/{name}/{container}/{previous}\nsecond line\n"
-
-
 @asynccontextmanager
 async def _client(server: ApiServer) -> AsyncIterator[Api]:
     nowhere = Path()
@@ -40,7 +36,7 @@ async def _client(server: ApiServer) -> AsyncIterator[Api]:
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
     store = Store(clock=wall_clock, uids=random_uid, suffixes=random_suffix)
-    found = ApiServer(store, logs=_logs, directory=tmp_path)
+    found = ApiServer(store, directory=tmp_path)
     await found.start()
     yield found
     await found.stop()
@@ -101,15 +97,6 @@ async def test_a_restart_keeps_the_objects_the_url_and_the_token(server: ApiServ
     assert server.url == url
     async with _client(server) as again:
         assert (await again.get(again.path("pods", "p"))).code == 200
-
-
-async def test_logs_come_from_the_fleet(api: Api) -> None:
-    (await api.post(api.path("pods"), pod())).ok()
-    path = api.path("pods", "p", sub="log")
-    assert (await api.get(path)).body == "default/p/main/False\nsecond line\n"
-    assert (await api.get(path, tailLines=1, previous="true")).body == "second line\n"
-    assert (await api.get(path, container="other")).code == 400
-    assert (await api.get(path, follow="true")).code == 501
 
 
 @pytest.mark.parametrize("sub", ["exec", "attach", "portforward", "proxy", "binding", "ephemeralcontainers"])

@@ -22,8 +22,9 @@ from tests.sandbox.apiserver.admission import Admission
 from tests.sandbox.apiserver.answers import refusal
 from tests.sandbox.apiserver.certificates import Certificates, make
 from tests.sandbox.apiserver.endpoints import Endpoints
+from tests.sandbox.apiserver.podlogs import Logs
 from tests.sandbox.apiserver.routes import Routes
-from tests.sandbox.apiserver.subresources import Logs, Subresources
+from tests.sandbox.apiserver.subresources import Subresources
 from tests.sandbox.apiserver.watching import Watching
 from tests.sandbox.apiserver.webhooks import Caller
 from tests.sandbox.store import StatusError, Store

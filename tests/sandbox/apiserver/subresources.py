@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 
 from aiohttp import web
@@ -12,13 +12,12 @@ from tests.sandbox.apiserver.address import ApiPath
 from tests.sandbox.apiserver.admission import Admission
 from tests.sandbox.apiserver.answers import answer
 from tests.sandbox.apiserver.deletion import options_from
+from tests.sandbox.apiserver.podlogs import Logs, pod_log
 from tests.sandbox.store import Kind, Object, Store
 from tests.sandbox.store.errors import bad_request, method_not_allowed, not_implemented
 from tests.sandbox.store.eviction import evict
 from tests.sandbox.store.metadata import timestamp
 
-# namespace, pod, container ("" for the only one), previous -> text; raises StatusError
-Logs = Callable[[str, str, str, bool], Awaitable[str]]
 _SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
@@ -56,30 +55,11 @@ class Subresources:
         await self._admission.run(evict(self._store, kind, (path.namespace, path.name), wanted), [])
         return answer(_SUCCESS, 201)
 
-    async def _log(self, request: web.Request, kind: Kind, path: ApiPath) -> web.Response:
+    async def _log(self, request: web.Request, kind: Kind, path: ApiPath) -> web.StreamResponse:
         if request.method != "GET":
             raise method_not_allowed()
-        if self._logs is None:
-            raise not_implemented("pod logs, since nothing here runs the pods")
-        if bodies.flag(request, "follow"):
-            raise not_implemented("following pod logs")
         pod = self._store.get(kind, path.name, path.namespace)
-        names = [one["name"] for one in pod["spec"]["containers"]]
-        container = request.query.get("container", "")
-        inits = [one["name"] for one in pod["spec"].get("initContainers") or []]
-        if not container and len(names) > 1:
-            shown = " ".join(names)
-            raise bad_request(
-                f"a container name must be specified for pod {path.name}, choose one of: [{shown}]"
-            )
-        if container and container not in [*names, *inits]:
-            raise bad_request(f"container {container} is not valid for pod {path.name}")
-        text = await self._logs(
-            path.namespace, path.name, container or names[0], bodies.flag(request, "previous")
-        )
-        if tail := bodies.number(request, "tailLines"):
-            text = "".join(text.splitlines(keepends=True)[-tail:])
-        return web.Response(text=text, content_type="text/plain")
+        return await pod_log(request, self._store, kind, pod, self._logs)
 
     async def _token(self, request: web.Request, kind: Kind, path: ApiPath) -> web.Response:
         if request.method != "POST":

@@ -44,6 +44,8 @@ class Upgrade:
     message: str
     nodes: Mapping[str, Progress]
     counts: Mapping[str, int]
+    blocked: bool = False
+    """Whether a drain is refused an eviction."""
 
     @property
     def final(self) -> bool:
@@ -90,7 +92,10 @@ def parse_upgrade(obj: Mapping[str, Any]) -> Upgrade:
         for name, one in (status.get("nodeStatuses") or {}).items()
     }
     counts = {key: value for key, value in (status.get("summary") or {}).items() if isinstance(value, int)}
-    return Upgrade(obj["metadata"]["name"], status.get("phase", ""), status.get("message", ""), nodes, counts)
+    conditions = {one["type"]: one["status"] for one in status.get("conditions") or ()}
+    blocked = conditions.get("DrainBlocked") == "True"
+    meta, phase, message = obj["metadata"], status.get("phase", ""), status.get("message", "")
+    return Upgrade(meta["name"], phase, message, nodes, counts, blocked)
 
 
 def parse_happening(obj: Mapping[str, Any]) -> Happening:
@@ -150,7 +155,7 @@ class View(Protocol):
     """Where a run is shown."""
 
     def stage(self, text: str) -> None:
-        """Something is done before or after the upgrade."""
+        """Something is done that is not the operator's doing."""
 
     def begin(self, board: Board) -> None:
         """The upgrade exists; what follows is about it."""

@@ -22,7 +22,7 @@ class Lines:
         self._phase = ""
 
     def stage(self, text: str) -> None:
-        """Something is done before or after the upgrade."""
+        """Something is done that is not the operator's doing."""
         self._say("", text)
 
     def begin(self, board: Board) -> None:

@@ -19,6 +19,8 @@ class Options:
     concurrency: int = 1
     fail: str = ""
     """The node whose new system does not start, or nothing."""
+    block: str = ""
+    """The node whose drain a budget blocks for a while, or nothing."""
     keep: bool = False
     real: bool = False
     speed: float = 5.0
@@ -44,6 +46,12 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument(
         "--fail", default="", metavar="NODE", help="the new system does not start on this node"
     )
+    parser.add_argument(
+        "--block",
+        default="",
+        metavar="NODE",
+        help="a PodDisruptionBudget blocks this node's drain for a while",
+    )
     parser.add_argument("--keep", action="store_true", help="stay up for kubectl afterwards, until Ctrl-C")
     parser.add_argument("--real", action="store_true", help="use a real Kubernetes control plane")
     parser.add_argument(
@@ -64,10 +72,13 @@ def _fault(options: Options) -> str:
     if not 0.1 <= options.speed <= 1000:
         return f"--speed {options.speed:g}: give 0.1 to 1000"
     names = roster.names(options.nodes)
-    if options.fail and options.fail not in names:
-        return f"--fail {options.fail}: there is no such node; there are {', '.join(names)}"
+    for flag, node in (("--fail", options.fail), ("--block", options.block)):
+        if node and node not in names:
+            return f"{flag} {node}: there is no such node; there are {', '.join(names)}"
     if options.fail == roster.up_to_date(options.nodes):
         return (
             f"--fail {options.fail}: that node runs the new version already, so it is skipped and cannot fail"
         )
+    if options.block == roster.up_to_date(options.nodes):
+        return f"--block {options.block}: that node runs the new version already, so it is not drained"
     return ""

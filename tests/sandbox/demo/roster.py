@@ -7,11 +7,12 @@ from typing import Any
 
 import yaml
 
-from tests.sandbox.fleet import NodeSpec, Reboot, Release, release_of_image
+from tests.sandbox.fleet import NodeSpec, Outcome, Reboot, Release, Rule, release_of_image
 
 MANIFEST = Path(__file__).with_name("upgrade.yaml")
 OLD = Release("v3.4.0", "k3s", "v1.30.8-k3s1")
 CONTROL_PLANE = "cp-1"
+SERVES = Rule(Outcome(hangs=True), image="nginx:*")  # a workload runs until it is told to end
 
 
 def names(count: int) -> list[str]:
@@ -47,6 +48,7 @@ def specs(count: int, fail: str) -> list[NodeSpec]:
             release=target() if name == up_to_date(count) else OLD,
             control_plane=name == CONTROL_PLANE,
             reboot=Reboot(falls_back=name == fail),
+            rules=(SERVES,),
         )
         for name in names(count)
     ]

@@ -14,7 +14,8 @@ from kairos_operator.runtime.client import Object
 from kairos_operator.runtime.kr8s_api import Kr8sApi
 from kairos_operator.runtime.kube_client import KubeClient
 from tests.cluster.controlplane import Cluster
-from tests.sandbox.demo import install, roster
+from tests.sandbox.demo import blockade, install, roster
+from tests.sandbox.demo.blockade import KEPT_SECONDS, Blockade
 from tests.sandbox.demo.board import Board, View
 from tests.sandbox.demo.children import Child, free_ports, running
 from tests.sandbox.demo.options import Options
@@ -67,6 +68,9 @@ async def demo(options: Options, view: View, place: Path, real: Cluster | None) 
         watching = Watching(client, board)
         await stack.enter_async_context(watching.running())
         await _until(lambda: _all_ready(board), "the nodes did not become Ready", cluster)
+        if options.block:
+            view.stage(f"Putting a web server on {options.block} that its budget does not let go")
+            await blockade.set_up(client, options.block)
         view.stage("Starting the operator")
         operator = await stack.enter_async_context(
             running(
@@ -98,8 +102,8 @@ async def _upgrade(
     began = clock()
     view.begin(board)
     try:
-        limit = 60.0 + 120.0 * options.nodes / min(options.speed, 1.0)
-        await _followed(view, watching, children, limit)
+        limit = 60.0 + 120.0 * options.nodes / min(options.speed, 1.0) + bool(options.block) * KEPT_SECONDS
+        await _followed(view, watching, children, limit, Blockade(client, kubeconfig, options.keep))
         took = clock() - began
         wrong = faults(board, options)
         while (wrong or not board.heard_the_end) and clock() < began + took + SETTLE_SECONDS:
@@ -114,7 +118,9 @@ async def _created(client: KubeClient, body: Object) -> Object:
     return await client.create(NODE_OP_UPGRADES, body, body["metadata"]["namespace"])
 
 
-async def _followed(view: View, watching: Watching, children: tuple[Child, Child], limit: float) -> None:
+async def _followed(
+    view: View, watching: Watching, children: tuple[Child, Child], limit: float, held_up: Blockade
+) -> None:
     """Shows what is new until the upgrade is over."""
     try:
         async with asyncio.timeout(limit):
@@ -123,9 +129,12 @@ async def _followed(view: View, watching: Watching, children: tuple[Child, Child
                     child.check()
                 await _news(watching)
                 view.changed(watching.board)
+                held_up.look(view, watching.board)
     except TimeoutError:
         told = watching.board.upgrade.message if watching.board.upgrade else "nothing"
         raise TookTooLongError(f"the upgrade was not over after {limit:.0f} s; it said: {told}") from None
+    finally:
+        held_up.end()
 
 
 async def _news(watching: Watching) -> None:

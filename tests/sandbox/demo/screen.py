@@ -41,7 +41,7 @@ class Screen:
         self._ended: float | None = None
 
     def stage(self, text: str) -> None:
-        """Something is done before or after the upgrade."""
+        """Something is done that is not the operator's doing."""
         self._console.print(Text.assemble(("● ", "blue"), text))
 
     def begin(self, board: Board) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tests.sandbox.demo import roster
+from tests.sandbox.demo.blockade import ways_in
 from tests.sandbox.demo.board import Board
 from tests.sandbox.demo.options import Options
 from tests.sandbox.demo.run import Result
@@ -40,15 +41,20 @@ def tell_how_to_go_on(console: Console, result: Result, kubectl: Path | None) ->
     assert result.board.upgrade is not None
     out = _printer(console)
     program = "kubectl" if shutil.which("kubectl") or kubectl is None else shlex.quote(str(kubectl))
+    plugin = "kubectl kairos" if shutil.which("kubectl") else "kubectl-kairos"
     out("\nEverything stays up until Ctrl-C. In another terminal:\n")
-    out(f"  export KUBECONFIG={shlex.quote(str(result.kubeconfig))}")
-    for words in (
-        "get nodeopupgrades,nodeops,jobs,nodes",
-        f"describe nodeopupgrade {result.board.upgrade.name}",
-        f"create -f {shlex.quote(str(roster.MANIFEST))}",
-        "get nodeopupgrades -w",
+    upgrade = result.board.upgrade.name
+    for line in (
+        *ways_in(result.kubeconfig),
+        f"{program} get nodeopupgrades,nodeops,jobs,nodes -o wide",
+        f"{program} describe nodeopupgrade {upgrade}",
+        f"{plugin} status {upgrade}",
+        f"{plugin} logs {upgrade}",
+        f"{plugin} plan -f {shlex.quote(str(roster.MANIFEST))}",
+        f"{program} create -f {shlex.quote(str(roster.MANIFEST))}",
+        f"{plugin} status --watch",
     ):
-        out(f"  {program} {escape(words)}")
+        out(f"  {escape(line)}")
 
 
 def _printer(console: Console) -> Callable[[str], None]:
@@ -69,10 +75,11 @@ def _expected(board: Board, options: Options) -> str:
         untouched = [name for name in board.order if not board.progress(name).outcome]
         rest = f"; {', '.join(untouched)} untouched" if untouched else ", which was the last to be started"
         return f"the new system of {options.fail} does not start, and so the upgrade stopped{rest}"
+    held_up = f", {options.block} after its drain was let go" if options.block else ""
     at_once = {0: "all at once", 1: "one at a time"}.get(
         options.concurrency, f"{options.concurrency} at once"
     )
     return (
-        f"control plane first, {at_once}, each node rebooted once and verified; "
+        f"control plane first, {at_once}, each node rebooted once and verified{held_up}; "
         f"{roster.up_to_date(options.nodes)} was left alone, as it was up to date"
     )

@@ -85,6 +85,11 @@ class Container:
     def succeeded(self) -> bool:
         return self.ended is not None and self.ended.exit_code == 0
 
+    @property
+    def waits_again(self) -> bool:
+        """Whether it waits to be started again, so that the run that ended is the last one and not the present one."""
+        return bool(self.ended is not None and self.restart_at and self.backing_off)
+
     def run_id(self, pod_uid: str) -> RunId:
         """The identity of the present run."""
         return RunId(pod_uid, self.name, self.attempt)
@@ -138,7 +143,7 @@ class Container:
         if self.running:
             assert self.started is not None
             state: dict[str, Any] = {"running": {"startedAt": stamp(self.started)}}
-        elif self.ended is not None and not (self.restart_at and self.backing_off):
+        elif self.ended is not None and not self.waits_again:
             state = self.ended.state()
         elif self.ended is not None:
             last = self.ended

@@ -161,7 +161,7 @@ class Fleet:
             raise KeyError(f"{namespace}/{pod} {container}")
         if found.running and not previous:
             return self._runner.log(found.run_id(run.uid)) if self._runner else ""
-        logs = found.logs if found.running or not previous else found.logs[:-1]
+        logs = found.logs if found.running or found.waits_again or not previous else found.logs[:-1]
         return logs[-1] if logs else ""
 
     def _names_of_nodes_up(self) -> list[str]:
