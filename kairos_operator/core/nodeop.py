@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from kairos_operator.api.conditions import ConditionType
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Phase, RebootStatus, Step
 from kairos_operator.core import checks, claims, cleanup, drain, folding, reboot, work
 from kairos_operator.core import status as statuses
@@ -64,7 +65,7 @@ def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
     if unresolved(op):
         _resolve(draft)
     for name, record in list(draft.records.items()):
-        if record.in_flight:
+        if record.in_flight and name not in snapshot.busy:
             _advance(draft, name, record)
     _start(draft)
     draft.chains.extend(cleanup.chains(snapshot, draft.records))
@@ -173,7 +174,7 @@ def _finish(draft: _Draft) -> Plan[NodeOpStatus]:
         "summary": counts,
         "started_at": op.status.started_at or snapshot.now,
     }
-    new = statuses.settled(op.meta, op.status, snapshot.now, draft.blocked, changes)
+    new = statuses.settled(op.meta, op.status, snapshot.now, _blocked(draft), changes)
     if phase.final:
         draft.notes.append(_ending(snapshot, phase, message))
     return Plan(
@@ -183,6 +184,15 @@ def _finish(draft: _Draft) -> Plan[NodeOpStatus]:
         notes=tuple(draft.notes),
         recheck_after=min(draft.rechecks, default=None),
     )
+
+
+def _blocked(draft: _Draft) -> list[str]:
+    """What holds up drains; as it was said last while one of them has calls under way, so that it does not flicker."""
+    snapshot, status = draft.snapshot, draft.snapshot.op.status
+    if any(draft.records[name].step is Step.DRAIN for name in snapshot.busy if name in draft.records):
+        told = [one for one in status.conditions or () if one.type == ConditionType.DRAIN_BLOCKED]
+        return [one.message for one in told if one.status == "True"] or draft.blocked
+    return draft.blocked
 
 
 def _ending(snapshot: Snapshot, phase: Phase, message: str) -> Note:

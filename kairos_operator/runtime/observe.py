@@ -65,7 +65,8 @@ class Observer:
 
     async def node_op(self, op: NodeOp, memory: Memory) -> Snapshot:
         """The facts about one NodeOp; raises ApiError."""
-        found = needs(op, self._nodes())
+        busy = memory.chains.look()
+        found = needs(op, self._nodes(), busy)
         listed = await self._listed() if found.listing else None
         freshness = Freshness(self.caches, self.clock, lambda name: self._read(NODES, name))
         await freshness.renew(found.recent, memory)
@@ -80,6 +81,7 @@ class Observer:
             images=self.images,
             nodes=self._nodes(),
             operator_pod=self.operator_pod,
+            busy=busy,
             gone=gone,
             listed=listed,
             jobs=children.jobs,
@@ -93,7 +95,7 @@ class Observer:
         )
         ended = said_to_be_back(snapshot)
         await freshness.after(ended, memory)
-        freshness.remember(found.nodes, memory)
+        freshness.remember(found.nodes | busy, memory)
         refused = await self._pod_refusals(snapshot, memory)
         nodes = self._nodes() if ended else snapshot.nodes
         return replace(snapshot, nodes=nodes, seen_after=frozenset(ended), pod_refusals=refused)
