@@ -6,6 +6,7 @@ Unknown fields are ignored on reading, so that an older operator survives object
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
@@ -31,6 +32,7 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+@lru_cache(maxsize=4096)  # the nodes of an operation share most of theirs
 def timestamp(moment: datetime) -> str:
     """`moment` as a metav1.Time: RFC 3339 in UTC, whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,7 +13,7 @@ from kairos_operator.core import checks, claims, cleanup, drain, folding, reboot
 from kairos_operator.core import status as statuses
 from kairos_operator.core.actions import Action, Note, Plan, SetFinalizer
 from kairos_operator.core.phases import entered
-from kairos_operator.core.rollout import in_order, next_in_line, stopped
+from kairos_operator.core.rollout import STARTED_AT_ONCE, in_order, next_in_line, stopped
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, first_step, seconds
 from kairos_operator.core.snapshot import Snapshot, lacks_finalizer, unresolved
 
@@ -78,9 +78,10 @@ def _resolve(draft: _Draft) -> None:
     selector, listed = op.spec.node_selector, draft.snapshot.listed or frozenset()
     there = (node for name, node in nodes.items() if name in listed)
     names = [node.name for node in there if selector is None or selector.matches(node.labels)]
-    for name in in_order(names, nodes):
-        if name not in draft.records:
-            draft.store(name, NodeStatus(reboot_status=RebootStatus.NOT_REQUESTED))
+    waiting = NodeStatus(reboot_status=RebootStatus.NOT_REQUESTED)
+    waiting = statuses.stamped(NodeStatus(), waiting, draft.snapshot.now)
+    # One value for all of them: of thousands of copies the process would keep the memory.
+    draft.records.update({name: waiting for name in in_order(names, nodes) if name not in draft.records})
     if names:
         draft.notes.append(Note("Started", f"Started on {len(names)} node{'s' * (len(names) > 1)}"))
     else:
@@ -107,6 +108,9 @@ def _start(draft: _Draft) -> None:
             first = Go(first_step(site), text, (site.note("NodeStarted", text),), learned)
             _advance(draft, name, _enter(draft, name, record, first))
             freed = freed or draft.records[name].step is Step.DONE
+        if len(batch) == STARTED_AT_ONCE:
+            draft.rechecks.append(0.0)
+            return
         if not freed:
             return
 

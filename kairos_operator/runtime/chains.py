@@ -28,7 +28,9 @@ class Chains:
         self._waiting: deque[tuple[Chain, Do]] = deque()
         self._nodes: Counter[str] = Counter()
         self._subjects: Counter[str] = Counter()
-        self._ended: set[str] = set()  # subjects of what was under way when the last look began, and is through
+        self._ended: set[str] = (
+            set()
+        )  # subjects of what was under way when the last look began, and is through
         self._left_out: set[str] = set()
         self.workers = 0
 

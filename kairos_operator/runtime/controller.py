@@ -156,8 +156,12 @@ class Controller:
         if op.meta.deleting_since is not None:
             memory.chains.drop()
         snapshot = await self.observer.node_op(op, memory)
+        # With thousands of nodes each part takes a while, and probes, watches and the lease are not to wait for all.
+        await asyncio.sleep(0)
+        plan = nodeop.plan(snapshot)
+        await asyncio.sleep(0)
         begin = partial(self._begin, key, memory.chains)
-        return await self.applier.plan(Subject(NODE_OPS, op, memory), nodeop.plan(snapshot), begin)
+        return await self.applier.plan(Subject(NODE_OPS, op, memory), plan, begin)
 
     async def _upgrade(self, key: Key) -> float | None:
         found = self.caches.upgrades.get(key.name, key.namespace)
