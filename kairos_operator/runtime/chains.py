@@ -4,7 +4,8 @@ Rules:
 - looks leave out a node whose chains are under way or wait for their turn: nothing is read for it, nothing decided;
 - a delete holds up nothing, since it names its one object by the UID; but what is under way is not begun twice;
 - so many chains of one operation are under way at once, the others wait in their order: status writes and other
-  operations are not to stand in line behind them;
+  operations are not to stand in line behind them; what has waited for long is not begun, but asked for anew by a look
+  at what has become of it all;
 - where a look left out a node, another follows as soon as the chains of that node are through.
 """
 
@@ -19,13 +20,14 @@ Chain = tuple[Action, ...]
 Do = Callable[[], Awaitable[float | None]]
 
 AT_ONCE = 16  # chains of one operation
+PATIENCE_SECONDS = 10.0  # from the plan on; as long as a view of a node counts as recent
 
 
 class Chains:
     """The chains of one operation that are under way or wait; `workers` is how many tasks see to them."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Chain, Do]] = deque()
+        self._waiting: deque[tuple[Chain, Do, float]] = deque()
         self._nodes: Counter[str] = Counter()
         self._subjects: Counter[str] = Counter()
         self._ended: set[str] = (
@@ -41,20 +43,25 @@ class Chains:
         self._left_out |= busy
         return busy
 
-    def add(self, chain: Chain, do: Do) -> bool:
-        """Let `do` carry the chain out in its turn; False where something of it is under way already, or was when the
+    def add(self, chain: Chain, do: Do, now: float) -> bool:
+        """Let `do` carry the chain out in its turn (`now` in monotonic seconds); False where something of it is under way already, or was when the
         look began that asks for it.
         """
         if any(action.subject in self._subjects or action.subject in self._ended for action in chain):
             return False
         self._subjects.update(action.subject for action in chain)
         self._nodes.update(_held(chain))
-        self._waiting.append((chain, do))
+        self._waiting.append((chain, do, now))
         return True
 
-    def next(self) -> tuple[Chain, Do] | None:
-        """The chain whose turn it is; the caller owes a `done` for it."""
-        return self._waiting.popleft() if self._waiting else None
+    def next(self, now: float) -> tuple[Chain, Do | None] | None:
+        """The chain whose turn it is, and how it is carried out, or None where it has waited for too long; the caller
+        owes a `done` for it.
+        """
+        if not self._waiting:
+            return None
+        chain, do, since = self._waiting.popleft()
+        return chain, do if now - since <= PATIENCE_SECONDS else None
 
     def done(self, chain: Chain) -> bool:
         """The chain is through; returns whether a look has left out a node that is free again now."""

@@ -202,17 +202,17 @@ class Controller:
 
     def _begin(self, key: Key, chains: Chains, chain: Chain, do: Do) -> None:
         """Have a chain carried out while the operation is looked at again."""
-        if chains.add(chain, do) and chains.workers < self.chains_at_once:
+        if chains.add(chain, do, self.clock.monotonic()) and chains.workers < self.chains_at_once:
             assert self._group is not None
             chains.workers += 1
             self._group.create_task(self._carry_out(key, chains))
 
     async def _carry_out(self, key: Key, chains: Chains) -> None:
         try:
-            while (turn := chains.next()) is not None:
+            while (turn := chains.next(self.clock.monotonic())) is not None:
                 chain, do = turn
                 try:
-                    again = await self._done(key, do)
+                    again = 0.0 if do is None else await self._done(key, do)
                 finally:
                     if chains.done(chain):
                         self.queue.add(key)

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from kairos_operator.api.resources import NODE_OPS, PODS, Resource
+from kairos_operator.api.resources import NODE_OPS, NODES, PODS, Resource
 from kairos_operator.core.actions import Action, Create, Delete, EvictPod
 from kairos_operator.core.snapshot import Images
 from kairos_operator.runtime.apply import Applier
 from kairos_operator.runtime.caches import Caches
-from kairos_operator.runtime.chains import AT_ONCE, Chains
-from kairos_operator.runtime.client import Client
+from kairos_operator.runtime.chains import AT_ONCE, PATIENCE_SECONDS, Chains
+from kairos_operator.runtime.client import Client, Listing
 from kairos_operator.runtime.clock import SystemClock
 from kairos_operator.runtime.controller import Controller
 from kairos_operator.runtime.deeds import Deeds
@@ -36,8 +36,8 @@ def _create(name: str, node: str) -> Create:
 
 def test_a_node_is_left_out_until_all_its_chains_are_through_and_then_looked_at() -> None:
     chains, first, second = Chains(), (_create("a", "n1"),), (EvictPod("n1", "default", "b", "u", None),)
-    assert chains.add(first, _nothing)
-    assert chains.add(second, _nothing)
+    assert chains.add(first, _nothing, 0.0)
+    assert chains.add(second, _nothing, 0.0)
     assert chains.look() == {"n1"}
     assert not chains.done(first)
     assert chains.done(second)
@@ -46,38 +46,44 @@ def test_a_node_is_left_out_until_all_its_chains_are_through_and_then_looked_at(
 
 def test_where_no_look_has_left_a_node_out_none_has_to_follow() -> None:
     chains, chain = Chains(), (_create("a", "n1"),)
-    chains.add(chain, _nothing)
+    chains.add(chain, _nothing, 0.0)
     assert not chains.done(chain)
 
 
 def test_what_is_under_way_is_not_begun_twice() -> None:
     chains, chain = Chains(), (_create("a", "n1"), _create("b", "n1"))
-    assert chains.add(chain, _nothing)
-    assert not chains.add((_create("b", "n1"),), _nothing)
+    assert chains.add(chain, _nothing, 0.0)
+    assert not chains.add((_create("b", "n1"),), _nothing, 0.0)
     chains.done(chain)
-    assert not chains.add((_create("b", "n1"),), _nothing), "it was under way when the plan was made"
+    assert not chains.add((_create("b", "n1"),), _nothing, 0.0), "it was under way when the plan was made"
     chains.look()
-    assert chains.add((_create("b", "n1"),), _nothing)
+    assert chains.add((_create("b", "n1"),), _nothing, 0.0)
 
 
 def test_a_delete_holds_up_nothing_but_itself() -> None:
     chains, chain = Chains(), (Delete(PODS, "a", "u", "n1"),)
-    assert chains.add(chain, _nothing)
+    assert chains.add(chain, _nothing, 0.0)
     assert chains.look() == frozenset()
-    assert not chains.add(chain, _nothing)
+    assert not chains.add(chain, _nothing, 0.0)
 
 
 def test_what_has_not_begun_can_be_dropped() -> None:
     chains = Chains()
     both: list[tuple[Action, ...]] = [(_create(name, name),) for name in ("n1", "n2")]
     for chain in both:
-        chains.add(chain, _nothing)
-    turn = chains.next()
+        chains.add(chain, _nothing, 0.0)
+    turn = chains.next(1.0)
     chains.drop()
     assert turn is not None
     assert turn[0] is both[0]
     assert chains.look() == {"n1"}
-    assert chains.next() is None
+    assert chains.next(1.0) is None
+
+
+def test_what_has_waited_for_long_is_not_begun() -> None:
+    chains, chain = Chains(), (_create("a", "n1"),)
+    chains.add(chain, _nothing, 100.0)
+    assert chains.next(100.0 + PATIENCE_SECONDS + 1) == (chain, None)
 
 
 @dataclass
@@ -95,14 +101,12 @@ class _Server:
         caches = Caches.empty()
         names = [f"n{number:02}" for number in range(count)]
         for name in names:
-            ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-            meta = {"name": name, "uid": name, "resourceVersion": "1"}
-            caches.nodes.observed({"metadata": meta, "status": ready})
+            caches.nodes.observed(_node(name))
         caches.node_ops.observed(_node_op())
         return cls(caches, {name: asyncio.Event() for name in names}, [])
 
-    async def list(self, res: Resource, *_: Any, **__: Any) -> Any:
-        return type("Listing", (), {"items": []})
+    async def list(self, res: Resource, *_: Any, **__: Any) -> Listing:
+        return Listing([_node(name) for name in self.gates] if res == NODES else [], "1")
 
     async def get(self, res: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
         self.asked.append(f"get {name}")
@@ -171,6 +175,11 @@ class _Server:
     def step(self, node: str) -> str:
         """Where the stored status has a node."""
         return str(self.status.get("nodeStatuses", {}).get(node, {}).get("step"))
+
+
+def _node(name: str) -> dict[str, Any]:
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    return {"metadata": {"name": name, "uid": name, "resourceVersion": "1"}, "status": ready}
 
 
 def _node_op(version: int = 1, status: Any = None) -> dict[str, Any]:
