@@ -18,6 +18,7 @@ _METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "annotatio
 _METADATA_TIMES = ("creationTimestamp", "deletionTimestamp")
 _NODE_SPEC = ("unschedulable",)
 _NODE_STATUS = ("conditions", "nodeInfo")
+_CONDITION = ("type", "status", "reason", "message", "lastTransitionTime")
 _NODE_INFO = ("bootID",)
 _POD_SPEC = ("nodeName", "volumes")
 _POD_STATUS = ("phase", "reason", "message", "initContainerStatuses", "containerStatuses")
@@ -39,8 +40,13 @@ def _metadata(found: Mapping[str, Any]) -> dict[str, Any]:
     if "annotations" in kept:
         kept["annotations"] = {key: text for key, text in kept["annotations"].items() if _ours(key)}
     if "labels" in kept:
-        kept["labels"] = {sys.intern(key): sys.intern(text) for key, text in kept["labels"].items()}
+        kept["labels"] = _texts_once(kept["labels"])
     return kept
+
+
+def _texts_once(found: Mapping[str, str]) -> dict[str, str]:
+    """The same with texts that are shared by all objects that have them."""
+    return {sys.intern(key): sys.intern(text) for key, text in found.items()}
 
 
 def _ours(annotation: str) -> bool:
@@ -49,7 +55,8 @@ def _ours(annotation: str) -> bool:
 
 def _node(obj: Object) -> None:
     status = _only(obj.get("status"), _NODE_STATUS)
-    status["conditions"] = [one for one in status.get("conditions") or () if one.get("type") == "Ready"]
+    ready = (one for one in status.get("conditions") or () if one.get("type") == "Ready")
+    status["conditions"] = [_texts_once(_only(one, _CONDITION)) for one in ready]
     status["nodeInfo"] = _only(status.get("nodeInfo"), _NODE_INFO)
     obj["spec"], obj["status"] = _only(obj.get("spec"), _NODE_SPEC), status
 

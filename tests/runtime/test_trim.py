@@ -38,7 +38,13 @@ NODE = {
     "status": {
         "conditions": [
             {"type": "DiskPressure", "status": "False"},
-            {"type": "Ready", "status": "True", "reason": "r", "lastTransitionTime": "2026-01-02T03:04:05Z"},
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "r",
+                "lastTransitionTime": "2026-01-02T03:04:05Z",
+                "lastHeartbeatTime": "x",
+            },
         ],
         "nodeInfo": {"bootID": "b", "kernelVersion": "6.1.0"},
         "images": [{"names": ["registry.example.com/image:1"], "sizeBytes": 1}],
