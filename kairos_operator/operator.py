@@ -7,6 +7,7 @@ Events are written and the lease is given back, so that another replica takes ov
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -104,6 +105,9 @@ class Operator:
     async def work(self) -> None:
         """Act on the cluster, once the caches are filled, until told to stop."""
         await filled(self.reflectors)
+        # What is there now stays, and the collector need not go through it again and again.
+        gc.collect()
+        gc.freeze()
         self.controller.follow()
         self.rollouts.follow()
         log.info("acting on the cluster", extra={"node_ops": len(self.caches.node_ops)})

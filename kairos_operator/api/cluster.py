@@ -27,7 +27,7 @@ from kairos_operator.api.objects import Owner, parse_owner
 
 # Reasons of a waiting container that only say that all is going its way.
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
-_MIRROR = "kubernetes.io/config.mirror"
+MIRROR = "kubernetes.io/config.mirror"  # the annotation of static pods
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def parse_pod(obj: Mapping[str, Any]) -> PodView:
         containers=tuple(_container(one) for one in statuses),
         reboot_state=annotations.get(ANNOTATION_REBOOT_STATE, ""),
         reboot_boot_id=annotations.get(ANNOTATION_REBOOT_BOOT_ID, ""),
-        mirror=_MIRROR in annotations,
+        mirror=MIRROR in annotations,
         empty_dir=any("emptyDir" in volume for volume in spec.get("volumes") or ()),
         deleting_since=moment(metadata.get("deletionTimestamp")),
         operation_node=sys.intern(annotations.get(ANNOTATION_NODE, "")),

@@ -65,6 +65,9 @@ def deletion(snapshot: Snapshot) -> Plan[NodeOpStatus]:
     found: list[tuple[Action, ...]] = []
     unsure = False
     for name, record in op.status.nodes.items():
+        if name in snapshot.busy:
+            unsure = True  # what is under way may take the node, or make a child
+            continue
         ending = record.model_copy(update={"outcome": Outcome.FAILED})
         rebooting = record.step is Step.REBOOT  # left to come back
         ends = leftovers(snapshot, name, ending) if record.in_flight and not rebooting else []
@@ -84,7 +87,7 @@ def deletion(snapshot: Snapshot) -> Plan[NodeOpStatus]:
         return Plan(
             chains=((SetFinalizer(present=False),),), notes=(Note("CleanupAbandoned", text, type="Warning"),)
         )
-    recheck = 0.0 if unsure and not found else 5.0
+    recheck = 0.0 if unsure and not found and not snapshot.busy else 5.0
     return Plan(chains=tuple(found), recheck_after=min(recheck, DELETION_PATIENCE_SECONDS - waited))
 
 

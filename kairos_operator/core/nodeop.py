@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from kairos_operator.api.conditions import ConditionType
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Phase, RebootStatus, Step
 from kairos_operator.core import checks, claims, cleanup, drain, folding, reboot, work
 from kairos_operator.core import status as statuses
 from kairos_operator.core.actions import Action, Note, Plan, SetFinalizer
 from kairos_operator.core.phases import entered
-from kairos_operator.core.rollout import in_order, next_in_line, stopped
+from kairos_operator.core.rollout import STARTED_AT_ONCE, in_order, next_in_line, stopped
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, first_step, seconds
 from kairos_operator.core.snapshot import Snapshot, lacks_finalizer, unresolved
 
@@ -64,7 +65,7 @@ def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
     if unresolved(op):
         _resolve(draft)
     for name, record in list(draft.records.items()):
-        if record.in_flight:
+        if record.in_flight and name not in snapshot.busy:
             _advance(draft, name, record)
     _start(draft)
     draft.chains.extend(cleanup.chains(snapshot, draft.records))
@@ -77,9 +78,10 @@ def _resolve(draft: _Draft) -> None:
     selector, listed = op.spec.node_selector, draft.snapshot.listed or frozenset()
     there = (node for name, node in nodes.items() if name in listed)
     names = [node.name for node in there if selector is None or selector.matches(node.labels)]
-    for name in in_order(names, nodes):
-        if name not in draft.records:
-            draft.store(name, NodeStatus(reboot_status=RebootStatus.NOT_REQUESTED))
+    waiting = NodeStatus(reboot_status=RebootStatus.NOT_REQUESTED)
+    waiting = statuses.stamped(NodeStatus(), waiting, draft.snapshot.now)
+    # One value for all of them: of thousands of copies the process would keep the memory.
+    draft.records.update({name: waiting for name in in_order(names, nodes) if name not in draft.records})
     if names:
         draft.notes.append(Note("Started", f"Started on {len(names)} node{'s' * (len(names) > 1)}"))
     else:
@@ -106,6 +108,9 @@ def _start(draft: _Draft) -> None:
             first = Go(first_step(site), text, (site.note("NodeStarted", text),), learned)
             _advance(draft, name, _enter(draft, name, record, first))
             freed = freed or draft.records[name].step is Step.DONE
+        if len(batch) == STARTED_AT_ONCE:
+            draft.rechecks.append(0.0)
+            return
         if not freed:
             return
 
@@ -174,7 +179,7 @@ def _finish(draft: _Draft) -> Plan[NodeOpStatus]:
         "summary": counts,
         "started_at": op.status.started_at or snapshot.now,
     }
-    new = statuses.settled(op.meta, op.status, snapshot.now, draft.blocked, changes)
+    new = statuses.settled(op.meta, op.status, snapshot.now, _blocked(draft), changes)
     if phase.final:
         draft.notes.append(_ending(snapshot, phase, message))
     return Plan(
@@ -184,6 +189,15 @@ def _finish(draft: _Draft) -> Plan[NodeOpStatus]:
         notes=tuple(draft.notes),
         recheck_after=min(draft.rechecks, default=None),
     )
+
+
+def _blocked(draft: _Draft) -> list[str]:
+    """What holds up drains; as it was said last while one of them has calls under way, so that it does not flicker."""
+    snapshot, status = draft.snapshot, draft.snapshot.op.status
+    if any(draft.records[name].step is Step.DRAIN for name in snapshot.busy if name in draft.records):
+        told = [one for one in status.conditions or () if one.type == ConditionType.DRAIN_BLOCKED]
+        return [one.message for one in told if one.status == "True"] or draft.blocked
+    return draft.blocked
 
 
 def _ending(snapshot: Snapshot, phase: Phase, message: str) -> Note:

@@ -29,7 +29,7 @@ def said_to_be_back(snapshot: Snapshot) -> Mapping[str, str]:
     """
     found = {}
     for name, record in snapshot.op.status.nodes.items():
-        if record.step is Step.REBOOT:
+        if record.step is Step.REBOOT and name not in snapshot.busy:
             proof = _proof(Site(snapshot, name, record))
             if proof.ended is not None and proof.changed and proof.ready:
                 found[name] = proof.ended

@@ -13,6 +13,10 @@ from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.status import NodeStatus, Outcome, Step
 from kairos_operator.core.folding import most_in_flight
 
+STARTED_AT_ONCE = (
+    100  # nodes in one look, which would otherwise keep probes and the lease waiting; the next goes on
+)
+
 
 def in_order(names: Iterable[str], nodes: Mapping[str, NodeView]) -> list[str]:
     """The nodes in the order in which they are started; one that is not known counts as a worker."""
@@ -33,9 +37,9 @@ def free_slots(op: NodeOp, records: Mapping[str, NodeStatus]) -> int:
 
 
 def next_in_line(op: NodeOp, nodes: Mapping[str, NodeView], records: Mapping[str, NodeStatus]) -> list[str]:
-    """The waiting nodes for which there is a slot, in their order."""
+    """The waiting nodes for which there is a slot, in their order, and no more than one look starts."""
     slots = free_slots(op, records)
     if not slots:
         return []
     waiting = (name for name, record in records.items() if record.step is Step.WAITING)
-    return in_order(waiting, nodes)[:slots]
+    return in_order(waiting, nodes)[: min(slots, STARTED_AT_ONCE)]

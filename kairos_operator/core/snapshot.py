@@ -59,6 +59,7 @@ class Snapshot:
     images: Images
     nodes: Mapping[str, NodeView]
     operator_pod: str = ""  # <namespace>/<name> of the operator's own pod, which is never evicted
+    busy: frozenset[str] = frozenset()  # nodes with calls still under way: nothing is decided on them
     gone: frozenset[str] = frozenset()  # nodes that were read live and do not exist
     listed: frozenset[str] | None = (
         None  # all nodes, as a live list shows them; None where none was asked for
@@ -117,10 +118,10 @@ def lacks_finalizer(op: NodeOp) -> bool:
     return op.spec.disrupts and FINALIZER not in op.meta.finalizers
 
 
-def needs(op: NodeOp, nodes: Mapping[str, NodeView]) -> Needs:
-    """What must be known to plan `op`, given the nodes in the cache."""
+def needs(op: NodeOp, nodes: Mapping[str, NodeView], busy: frozenset[str] = frozenset()) -> Needs:
+    """What must be known to plan `op`, given the nodes in the cache, and those on which nothing is decided now."""
     records = op.status.nodes
-    flying = {name: record for name, record in records.items() if record.in_flight}
+    flying = {name: one for name, one in records.items() if one.in_flight and name not in busy}
     claim = str(op.meta.claim)
     children = tuple(
         ChildKey(role, name)

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kairos_operator.api.objects import ApiObject, Meta, reference
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODES, Resource
 from kairos_operator.api.status import OperationStatus
 from kairos_operator.core.actions import Action, ClaimNode, EvictPod, Note, Plan, ReleaseNode, SetFinalizer
+from kairos_operator.runtime.chains import Chain, Do
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.deeds import Deeds
 from kairos_operator.runtime.errors import ApiError, Conflict, TooManyRequests
@@ -34,6 +36,8 @@ _SAID_BY_KUBELET = frozenset(
     {"NodeStarted", "NodeBack"}
 )  # or nothing that concerns whoever looks at the node
 STATUS_INTERVAL_SECONDS = 1.0  # between writes of a status in which only texts changed
+
+Begin = Callable[[Chain, Do], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,11 @@ class Applier:
     clock: Clock
     recorder: EventRecorder
 
-    async def plan(self, subject: Subject, plan: Plan[Any]) -> float | None:
+    async def plan(self, subject: Subject, plan: Plan[Any], begin: Begin | None = None) -> float | None:
         """Carry out a plan; returns after how many seconds to look again, if at all.
 
-        Raises Conflict where the plan was made on an old state, and the ApiError of a status write that failed; then
-        nothing else of the plan was done.
+        With `begin`, chains that concern one node are handed to it and not waited for. Raises Conflict where the plan
+        was made on an old state, and the ApiError of a status write that failed; then nothing else of it was done.
         """
         waits = [] if plan.recheck_after is None else [plan.recheck_after]
         if plan.status is not None:
@@ -73,7 +77,13 @@ class Applier:
                 waits.append(left)
         if plan.status is None:
             self._say(subject, subject.obj.status, plan.notes)
-        done = await asyncio.gather(*(self._chain(subject, chain) for chain in plan.chains))
+        awaited = []
+        for chain in plan.chains:
+            if begin is not None and chain[0].node:
+                begin(chain, partial(self._chain, subject, chain))
+            else:
+                awaited.append(self._chain(subject, chain))
+        done = await asyncio.gather(*awaited)
         waits.extend(wait for wait in done if wait is not None)
         return min(waits, default=None)
 
@@ -125,7 +135,7 @@ class Applier:
             return None
         return {"apiVersion": NODES.api_version, "kind": NODES.kind, "name": name, "uid": node.uid}
 
-    async def _chain(self, subject: Subject, chain: tuple[Action, ...]) -> float | None:
+    async def _chain(self, subject: Subject, chain: Chain) -> float | None:
         """Do the actions in order until one is refused; returns when that may be tried again."""
         memory = subject.memory
         for action in chain:

@@ -113,8 +113,10 @@ class Client(Protocol):
         resource_version: str = "",
         propagation: str = "Background",
         grace_period_seconds: int | None = None,
-    ) -> None:
-        """Delete an object; with `uid` or `resource_version` only that very one (Conflict)."""
+    ) -> Object:
+        """Delete an object; with `uid` or `resource_version` only that very one (Conflict). Returns it as it is left,
+        with a deletionTimestamp, where it is not gone at once; otherwise its last state or a Status.
+        """
 
     async def evict(
         self, name: str, namespace: str, *, uid: str, grace_period_seconds: int | None = None

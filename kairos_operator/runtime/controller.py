@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
 from kairos_operator.core import nodeop, orphans, upgrade
 from kairos_operator.core.snapshot import Standing
 from kairos_operator.runtime.apply import Applier, Subject
 from kairos_operator.runtime.caches import Caches
+from kairos_operator.runtime.chains import AT_ONCE, Chain, Chains, Do
 from kairos_operator.runtime.client import Listing
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import ApiError, Conflict, NotFound, NotLeader
@@ -38,6 +40,7 @@ class Controller:
     """Looks at what changed until it is stopped; `on_reconcile` is told of each look: key, seconds, error or "".
 
     `busy` tells how many seconds this program has worked so far, where that is not the same as the time.
+    `chains_at_once` bounds the chains of actions of one operation that are under way.
     """
 
     caches: Caches
@@ -47,8 +50,10 @@ class Controller:
     clock: Clock
     on_reconcile: Outcome | None = None
     busy: Callable[[], float] | None = None
+    chains_at_once: int = AT_ONCE
     running: bool = False
     _memories: dict[str, Memory] = field(default_factory=dict)
+    _group: asyncio.TaskGroup | None = None
 
     def follow(self) -> None:
         """Let news in the caches become keys, from what they hold already on."""
@@ -60,6 +65,7 @@ class Controller:
         self.running = True
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 for _ in range(WORKERS):
                     group.create_task(self._work())
         except ExceptionGroup as ended:
@@ -91,6 +97,8 @@ class Controller:
     def stop(self) -> None:
         """Let `run` end once what is under way is done."""
         self.queue.close()
+        for memory in self._memories.values():
+            memory.chains.drop()
 
     async def _work(self) -> None:
         while True:
@@ -145,8 +153,15 @@ class Controller:
         if op is None:
             return None
         memory = self._memory(op.meta.uid)
+        if op.meta.deleting_since is not None:
+            memory.chains.drop()
         snapshot = await self.observer.node_op(op, memory)
-        return await self.applier.plan(Subject(NODE_OPS, op, memory), nodeop.plan(snapshot))
+        # With thousands of nodes each part takes a while, and probes, watches and the lease are not to wait for all.
+        await asyncio.sleep(0)
+        plan = nodeop.plan(snapshot)
+        await asyncio.sleep(0)
+        begin = partial(self._begin, key, memory.chains)
+        return await self.applier.plan(Subject(NODE_OPS, op, memory), plan, begin)
 
     async def _upgrade(self, key: Key) -> float | None:
         found = self.caches.upgrades.get(key.name, key.namespace)
@@ -185,11 +200,45 @@ class Controller:
             log.info("%s", error.message, extra={"object": _path(key)})
         self.queue.add_rate_limited(key)
 
+    def _begin(self, key: Key, chains: Chains, chain: Chain, do: Do) -> None:
+        """Have a chain carried out while the operation is looked at again."""
+        if chains.add(chain, do, self.clock.monotonic()) and chains.workers < self.chains_at_once:
+            assert self._group is not None
+            chains.workers += 1
+            self._group.create_task(self._carry_out(key, chains))
+
+    async def _carry_out(self, key: Key, chains: Chains) -> None:
+        try:
+            while (turn := chains.next(self.clock.monotonic())) is not None:
+                chain, do = turn
+                try:
+                    again = 0.0 if do is None else await self._done(key, do)
+                finally:
+                    if chains.done(chain):
+                        self.queue.add(key)
+                if again is not None:
+                    self.queue.add_after(key, again)
+        finally:
+            chains.workers -= 1
+
+    async def _done(self, key: Key, do: Do) -> float | None:
+        try:
+            return await do()
+        except NotLeader:
+            self.queue.close()
+            raise
+        except Exception:  # as in a look: one bug must not stop the operations of all others
+            wait = self.queue.add_rate_limited(key)
+            log.exception("a bug; looking again in %.1f s", wait, extra={"object": _path(key)})
+            return None
+
     def _memory(self, uid: str) -> Memory:
         return self._memories.setdefault(uid, Memory())
 
     def _forget(self, uid: str) -> None:
-        self._memories.pop(uid, None)
+        memory = self._memories.pop(uid, None)
+        if memory is not None:
+            memory.chains.drop()
 
 
 def _path(key: Key) -> str:

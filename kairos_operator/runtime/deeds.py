@@ -75,13 +75,17 @@ class Deeds:
         self.observed(action.resource, created)
 
     async def _delete(self, namespace: str, action: Delete) -> None:
+        store = self.caches.of(action.resource)
         try:
-            await self.client.delete(action.resource, action.name, namespace, uid=action.uid)
+            last = await self.client.delete(action.resource, action.name, namespace, uid=action.uid)
         except (NotFound, Conflict):
-            # Gone, or another object of that name: this very one is no more. Conflict is the UID precondition.
-            store = self.caches.of(action.resource)
-            if store is not None:
-                store.forget(action.name, namespace, uid=action.uid)
+            last = {}  # Gone, or another object of that name, which is what the UID precondition tells.
+        if store is None:
+            return
+        if "deletionTimestamp" in (last.get("metadata") or {}):
+            store.observed(last)  # it ends in its own time
+        else:
+            store.forget(action.name, namespace, uid=action.uid)
 
     async def _evict(self, action: EvictPod) -> None:
         try:

@@ -77,7 +77,8 @@ class EventRecorder:
         self._bound = bound
         self._burst = burst
         self._per_second = per_second
-        self._series: OrderedDict[str, _Series] = OrderedDict()
+        self._series: dict[str, _Series] = {}
+        self._written: OrderedDict[str, None] = OrderedDict()  # series of which all is written, oldest first
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
         self._queue: Queue[str] = Queue(backoff or Backoff(1.0, 30.0))
         self._quiet = asyncio.Event()
@@ -111,7 +112,7 @@ class EventRecorder:
         if series is not None and now - series.last_said <= SERIES_SECONDS:
             series.count += 1
             series.last_said, series.last_time = now, to_rfc3339(self._clock.now())
-            self._series.move_to_end(key)
+            self._written.pop(key, None)
             if series.written:
                 self._queue.add_after(key, series.written_at + SERIES_WRITE_SECONDS - now)
             return
@@ -159,7 +160,9 @@ class EventRecorder:
         else:
             series.written, series.written_at = count, self._clock.monotonic()
             self._queue.forget(key)
-            if series.count > count:
+            if series.count == count:
+                self._written[key] = None
+            else:
                 self._queue.add_after(key, SERIES_WRITE_SECONDS)
 
     async def _create(self, series: _Series, count: int) -> None:
@@ -221,11 +224,10 @@ class EventRecorder:
         """Forget the series that was quiet for the longest time, if there are too many; False if none was."""
         if len(self._series) < self._bound:
             return True
-        for key, series in self._series.items():
-            if series.written == series.count:
-                del self._series[key]
-                return True
-        return False
+        if not self._written:
+            return False
+        del self._series[self._written.popitem(last=False)[0]]
+        return True
 
     def _drop(self, said: Mapping[str, Any], why: str = "too many") -> None:
         self.dropped += 1

@@ -157,10 +157,11 @@ class KubeClient:
         resource_version: str = "",
         propagation: str = "Background",
         grace_period_seconds: int | None = None,
-    ) -> None:
+    ) -> Object:
         options = _delete_options(uid, resource_version, grace_period_seconds)
         options |= {"propagationPolicy": propagation}
-        await self._transport.call(Verb("delete", res, writes=True), res.path(namespace, name), body=options)
+        verb = Verb("delete", res, writes=True)
+        return await self._transport.call(verb, res.path(namespace, name), body=options)
 
     async def evict(
         self, name: str, namespace: str, *, uid: str, grace_period_seconds: int | None = None

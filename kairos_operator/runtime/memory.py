@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kairos_operator.runtime.chains import Chains
+
 EVICTION_RETRY_SECONDS = 5.0  # kubectl drain's own interval
 _FIRST_RETRY_SECONDS = 1.0
 _LAST_RETRY_SECONDS = 30.0
@@ -22,7 +24,7 @@ class Refusal:
 @dataclass(slots=True)
 class Memory:
     """Per operation: refused actions by subject, nodes known to be free of it, its last status write, the boots that
-    its nodes in flight were seen in, and when (monotonic) a call last said how a node is.
+    its nodes in flight were seen in, when (monotonic) a call last said how a node is, and the chains under way.
     """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
@@ -33,6 +35,7 @@ class Memory:
     status_written: float = float("-inf")
     boots: dict[str, frozenset[str]] = field(default_factory=dict)
     confirmed: dict[str, float] = field(default_factory=dict)
+    chains: Chains = field(default_factory=Chains)
     deletion_seen: float | None = None  # when (monotonic)
 
     def deleting_for(self, now: float, *, deleting: bool) -> float:

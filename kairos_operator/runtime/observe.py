@@ -11,29 +11,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from kairos_operator.api.cluster import JobView, NodeView, PodView, parse_pod
-from kairos_operator.api.names import LABEL_POSTFLIGHT, LABEL_PREFLIGHT, LABEL_REBOOT, Claim, Role
+from kairos_operator.api.cluster import NodeView, PodView, parse_pod
+from kairos_operator.api.names import Claim
 from kairos_operator.api.objects import NodeOp, NodeOpUpgrade
-from kairos_operator.api.resources import JOBS, NODE_OPS, NODES, PODS, Resource
+from kairos_operator.api.resources import NODE_OPS, NODES, PODS, Resource
 from kairos_operator.api.status import Step
 from kairos_operator.core.manifests import job_pod
 from kairos_operator.core.reboot import said_to_be_back
 from kairos_operator.core.snapshot import (
-    ChildKey,
     Images,
     Mark,
     Needs,
     Snapshot,
     Standing,
-    child,
     needs,
     works_on,
 )
 from kairos_operator.core.upgrade import UpgradeSnapshot
 from kairos_operator.core.work import NO_POD_SECONDS, without_pods
-from kairos_operator.runtime.caches import FLYING, OWNER, Caches
+from kairos_operator.runtime.caches import FLYING, Caches
+from kairos_operator.runtime.children import ChildFinder
 from kairos_operator.runtime.client import Client
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import Forbidden, Invalid, NotFound
@@ -41,16 +40,6 @@ from kairos_operator.runtime.freshness import Freshness
 from kairos_operator.runtime.memory import Memory
 
 _ASKED_AT_ONCE = 4  # what is against one pod of an operation is against the others, too
-_ROLES = {LABEL_PREFLIGHT: Role.PREFLIGHT, LABEL_POSTFLIGHT: Role.POSTFLIGHT, LABEL_REBOOT: Role.REBOOT}
-
-
-@dataclass(slots=True)
-class _Children:
-    """An operation's children as they are known."""
-
-    jobs: dict[str, JobView] = field(default_factory=dict)
-    pods: dict[ChildKey, PodView] = field(default_factory=dict)
-    job_pods: dict[str, tuple[PodView, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +54,13 @@ class Observer:
 
     async def node_op(self, op: NodeOp, memory: Memory) -> Snapshot:
         """The facts about one NodeOp; raises ApiError."""
-        found = needs(op, self._nodes())
+        busy = memory.chains.look()
+        found = needs(op, self._nodes(), busy)
         listed = await self._listed() if found.listing else None
         freshness = Freshness(self.caches, self.clock, lambda name: self._read(NODES, name))
         await freshness.renew(found.recent, memory)
         gone = await self._missing_nodes(found.nodes)
-        children = await self._children(op, found)
+        children = await ChildFinder(self.caches, self._read).of(op, found)
         drains, standings, released = await asyncio.gather(
             self._drains(found.drains), self._standings(found.standings), self._released(op, found, memory)
         )
@@ -80,6 +70,7 @@ class Observer:
             images=self.images,
             nodes=self._nodes(),
             operator_pod=self.operator_pod,
+            busy=busy,
             gone=gone,
             listed=listed,
             jobs=children.jobs,
@@ -94,7 +85,7 @@ class Observer:
         )
         ended = said_to_be_back(snapshot)
         await freshness.after(ended, memory)
-        freshness.remember(found.nodes, memory)
+        freshness.remember(found.nodes | busy, memory)
         refused = await self._pod_refusals(snapshot, memory)
         nodes = self._nodes() if ended else snapshot.nodes
         return replace(snapshot, nodes=nodes, seen_after=frozenset(ended), pod_refusals=refused)
@@ -168,49 +159,6 @@ class Observer:
         missing = [name for name in sorted(names) if self.caches.nodes.get(name) is None]
         there = await asyncio.gather(*(self._read(NODES, name) for name in missing))
         return frozenset(name for name, found in zip(missing, there, strict=True) if not found)
-
-    async def _children(self, op: NodeOp, found: Needs) -> _Children:
-        known = self._known_children(op)
-        missing = [
-            key
-            for key in found.children
-            if (key.node not in known.jobs if key.role is Role.JOB else key not in known.pods)
-        ]
-        if not missing:
-            return known
-        reads = (
-            self._read(JOBS if key.role is Role.JOB else PODS, child(op, key), op.meta.namespace)
-            for key in missing
-        )
-        there = await asyncio.gather(*reads)
-        known = self._known_children(op)
-        for key, exists in zip(missing, there, strict=True):
-            if exists:
-                self._strangers(op, key, known)
-        return known
-
-    def _strangers(self, op: NodeOp, key: ChildKey, known: _Children) -> None:
-        """An object of a child's name that is not owned by the operation is a fact too."""
-        name = child(op, key)
-        if key.role is Role.JOB and key.node not in known.jobs:
-            job = self.caches.jobs.get(name, op.meta.namespace)
-            if job is not None:
-                known.jobs[key.node] = job
-        elif key.role is not Role.JOB and key not in known.pods:
-            pod = self.caches.pods.get(name, op.meta.namespace)
-            if pod is not None:
-                known.pods[key] = pod
-
-    def _known_children(self, op: NodeOp) -> _Children:
-        known = _Children()
-        for job in self.caches.jobs.lookup(OWNER, op.meta.uid):
-            known.jobs[job.node] = job
-            known.job_pods[job.node] = tuple(self.caches.pods.lookup(OWNER, job.uid))
-        for pod in self.caches.pods.lookup(OWNER, op.meta.uid):
-            role = next((role for label, role in _ROLES.items() if label in (pod.labels or ())), None)
-            if role is not None:
-                known.pods[ChildKey(role, pod.operation_node)] = pod
-        return known
 
     async def _drains(self, names: Iterable[str]) -> Mapping[str, tuple[PodView, ...]]:
         async def on(node: str) -> tuple[str, tuple[PodView, ...]]:

@@ -18,7 +18,16 @@ META = {
     "uid": "u",
     "resourceVersion": "7",
     "labels": {"kairos.io/nodeop": "op", "node-role.kubernetes.io/control-plane": "true"},
-    "annotations": {"operator.kairos.io/cordoned-by": "default/op@u", "operator.kairos.io/node": "n1"},
+    "annotations": {
+        "operator.kairos.io/cordoned-by": "default/op@u",
+        "operator.kairos.io/claimed-by": "default/op@u",
+        "operator.kairos.io/nodeop": "op",
+        "operator.kairos.io/node": "n1",
+        "kairos.io/reboot-state": "completed",
+        "kairos.io/reboot-boot-id": "b",
+        "kubernetes.io/config.mirror": "m",
+        "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+    },
     "deletionTimestamp": "2026-01-02T03:04:05Z",
     "ownerReferences": [{"kind": "NodeOp", "name": "op", "uid": "o", "controller": True}],
     "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}],
@@ -29,9 +38,15 @@ NODE = {
     "status": {
         "conditions": [
             {"type": "DiskPressure", "status": "False"},
-            {"type": "Ready", "status": "True", "reason": "r", "lastTransitionTime": "2026-01-02T03:04:05Z"},
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "r",
+                "lastTransitionTime": "2026-01-02T03:04:05Z",
+                "lastHeartbeatTime": "x",
+            },
         ],
-        "nodeInfo": {"bootID": "b"},
+        "nodeInfo": {"bootID": "b", "kernelVersion": "6.1.0"},
         "images": [{"names": ["registry.example.com/image:1"], "sizeBytes": 1}],
     },
 }
@@ -42,7 +57,9 @@ POD = {
         "phase": "Failed",
         "reason": "Evicted",
         "message": "m",
+        "initContainerStatuses": [{"name": "nodeop", "state": {"waiting": {"reason": "ErrImagePull"}}}],
         "containerStatuses": [{"name": "main", "state": {"terminated": {"exitCode": 1, "message": "no"}}}],
+        "conditions": [{"type": "Ready", "status": "False"}],
     },
 }
 JOB = {
@@ -64,6 +81,12 @@ def test_a_trimmed_object_parses_to_the_same_value_and_is_smaller(
     cut = trimmed(res, copy.deepcopy(obj))
     assert parse(cut) == parse(obj)
     assert len(str(cut)) < len(str(obj))
+
+
+def test_of_annotations_only_those_stay_that_decisions_read() -> None:
+    cut = trimmed(PODS, copy.deepcopy(POD))
+    assert not any("volumes" in name for name in cut["metadata"]["annotations"])
+    assert cut["status"].keys() == POD["status"].keys() - {"conditions"}
 
 
 @pytest.mark.parametrize("res", [NODES, PODS, JOBS])

@@ -129,7 +129,7 @@ class SimClient:
         resource_version: str = "",
         propagation: str = "Background",
         grace_period_seconds: int | None = None,
-    ) -> None:
+    ) -> Object:
         def remove(store: Store) -> Object:
             return store.delete(
                 res,
@@ -141,7 +141,8 @@ class SimClient:
                 grace_period_seconds=grace_period_seconds,
             )
 
-        await self._call("delete", res, name, namespace, remove, writes=True)
+        last: Object = await self._call("delete", res, name, namespace, remove, writes=True)
+        return last
 
     async def evict(
         self, name: str, namespace: str, *, uid: str, grace_period_seconds: int | None = None

@@ -222,4 +222,18 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         "pass",
         1000,
     ),
+    (
+        "a node is decided on while its calls are under way",
+        "core.nodeop:plan",
+        " and name not in snapshot.busy",
+        "",
+        200,
+    ),
+    (
+        "no look follows the calls on a node that a look has left out",
+        "runtime.chains:Chains.done",
+        "return bool(free)",
+        "return False",
+        200,
+    ),
 )

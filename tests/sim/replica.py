@@ -185,6 +185,7 @@ class Replica:
             applier=Applier(Deeds(client, caches), clock, recorder),
             queue=Queue(Backoff(0.2, 30.0, rng=self._rng("queue"))),
             clock=clock,
+            chains_at_once=1 + self._seed % 3,  # few, so that some wait for their turn
         )
         self.recorder, self.controller, self.reflectors, self._elector = (
             recorder,

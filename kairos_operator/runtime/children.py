@@ -1,0 +1,77 @@
+"""The children of an operation: its Jobs with their pods, its check pods and its reboot pods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from kairos_operator.api.cluster import JobView, PodView
+from kairos_operator.api.names import LABEL_POSTFLIGHT, LABEL_PREFLIGHT, LABEL_REBOOT, Role
+from kairos_operator.api.objects import NodeOp
+from kairos_operator.api.resources import JOBS, PODS, Resource
+from kairos_operator.core.snapshot import ChildKey, Needs, child
+from kairos_operator.runtime.caches import OWNER, Caches
+
+_ROLES = {LABEL_PREFLIGHT: Role.PREFLIGHT, LABEL_POSTFLIGHT: Role.POSTFLIGHT, LABEL_REBOOT: Role.REBOOT}
+
+
+@dataclass(slots=True)
+class Children:
+    """An operation's children as they are known."""
+
+    jobs: dict[str, JobView] = field(default_factory=dict)
+    pods: dict[ChildKey, PodView] = field(default_factory=dict)
+    job_pods: dict[str, tuple[PodView, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFinder:
+    """Finds children in the caches; `read` reads one live into its cache, and tells whether it exists."""
+
+    caches: Caches
+    read: Callable[[Resource, str, str], Awaitable[bool]]
+
+    async def of(self, op: NodeOp, found: Needs) -> Children:
+        """What `found` says must be known, read live where it is not in the caches; raises ApiError."""
+        known = self._known(op)
+        missing = [
+            key
+            for key in found.children
+            if (key.node not in known.jobs if key.role is Role.JOB else key not in known.pods)
+        ]
+        if not missing:
+            return known
+        reads = (
+            self.read(JOBS if key.role is Role.JOB else PODS, child(op, key), op.meta.namespace)
+            for key in missing
+        )
+        there = await asyncio.gather(*reads)
+        known = self._known(op)
+        for key, exists in zip(missing, there, strict=True):
+            if exists:
+                self._strangers(op, key, known)
+        return known
+
+    def _strangers(self, op: NodeOp, key: ChildKey, known: Children) -> None:
+        """An object of a child's name that is not owned by the operation is a fact too."""
+        name = child(op, key)
+        if key.role is Role.JOB and key.node not in known.jobs:
+            job = self.caches.jobs.get(name, op.meta.namespace)
+            if job is not None:
+                known.jobs[key.node] = job
+        elif key.role is not Role.JOB and key not in known.pods:
+            pod = self.caches.pods.get(name, op.meta.namespace)
+            if pod is not None:
+                known.pods[key] = pod
+
+    def _known(self, op: NodeOp) -> Children:
+        known = Children()
+        for job in self.caches.jobs.lookup(OWNER, op.meta.uid):
+            known.jobs[job.node] = job
+            known.job_pods[job.node] = tuple(self.caches.pods.lookup(OWNER, job.uid))
+        for pod in self.caches.pods.lookup(OWNER, op.meta.uid):
+            role = next((role for label, role in _ROLES.items() if label in (pod.labels or ())), None)
+            if role is not None:
+                known.pods[ChildKey(role, pod.operation_node)] = pod
+        return known
