@@ -204,3 +204,13 @@ def test_the_boot_before_the_work_is_the_one_that_counts() -> None:
     claimed = op(records={"n1": record(Step.CLAIM, boot_id=FIRST)}, reboot_on_success=True, cordon=True)
     new = after(snapshot(claimed, replace(ours(claimed), boot_id=SECOND))).nodes["n1"]
     assert (new.step, new.boot_id) == (Step.JOB, SECOND)
+
+
+def test_a_node_whose_reboot_is_not_stored_yet_is_asked_about_too() -> None:
+    """Otherwise it would be looked at again and again until that is stored."""
+    of = op(records={"n1": record(Step.JOB, job_uid="uid-of-job-n1")}, reboot_on_success=True, cordon=True)
+    pods = {ChildKey(Role.REBOOT, "n1"): role_pod(of, Role.REBOOT, **_says())}
+    back = replace(ours(of), boot_id=SECOND)
+    facts = snapshot(of, back, pods=pods, jobs={"n1": job(of, complete=True)})
+    assert said_to_be_back(facts) == {"n1": FIRST}
+    assert said_to_be_back(snapshot(of, back, pods=pods, jobs={"n1": job(of)})) == {}
