@@ -160,7 +160,7 @@ async def all_operations(cluster: Cluster) -> list[Operation]:
     """All operations of the namespace or the cluster, the latest first; an upgrade's own NodeOp is not another one."""
     found = []
     for resource in (NODE_OP_UPGRADES, NODE_OPS):
-        listing = await cluster.client.list(resource, cluster.scope)
+        listing = await cluster.list(resource, cluster.scope)
         found += [parse_operation(raw) for raw in listing.items]
     return latest_first(found)
 
