@@ -91,7 +91,7 @@ class Cluster:
         }
 
 
-def busy(cluster: Cluster) -> None:
+def busy(cluster: Cluster) -> None:  # long: one operation after another
     """An upgrade of twelve nodes in its middle, one that failed and one that is done."""
     workers = {f"worker-{number}": node("Waiting", "Pending") for number in range(5, 10)}
     blocked = (
