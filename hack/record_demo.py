@@ -61,12 +61,12 @@ class Camera:
             raise RuntimeError(f"{MOMENT} was never seen on its way back from its reboot")
         path.parent.mkdir(parents=True, exist_ok=True)
         drawn = self._taken.export_svg(
-            title="./task demo", theme=MONOKAI, code_format=_with_local_fonts(), unique_id="demo"
+            title="./task demo", theme=MONOKAI, code_format=with_local_fonts(), unique_id="demo"
         )
         path.write_text("\n".join(line.rstrip() for line in drawn.splitlines()) + "\n")
 
 
-def _with_local_fonts() -> str:
+def with_local_fonts() -> str:
     """rich's SVG without the fonts that it would load from another site."""
     return re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
         "Fira Code, monospace", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"

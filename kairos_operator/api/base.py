@@ -64,4 +64,4 @@ class LocalObjectReference(ApiModel):
     model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
 
     name: Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
-    """Name of the object."""
+    """Name of the Secret."""

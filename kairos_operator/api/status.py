@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from kairos_operator.api.base import ApiModel, Time
-from kairos_operator.api.conditions import Condition
+from kairos_operator.api.conditions import Condition, ConditionType
 
 
 class Phase(StrEnum):
@@ -193,7 +193,8 @@ class OperationStatus(ApiModel):
         list[Condition] | None,
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = None
-    """Reconciling, Stalled, Complete, Failed, Paused, DrainBlocked, DetailsFolded."""
+    """What holds of it: Complete or Failed once it has ended; Reconciling and Stalled, as kstatus reads them; Paused,
+    DrainBlocked and DetailsFolded while that is so."""
 
     @field_validator("node_statuses", mode="before")
     @classmethod
@@ -217,3 +218,11 @@ class NodeOpUpgradeStatus(OperationStatus):
     """Name of the NodeOp that carries the upgrade out."""
     node_op_uid: Annotated[str | None, Field(alias="nodeOpUID")] = None
     """UID of that NodeOp; one of the same name and another UID is not this upgrade's."""
+
+
+def blocked_drain(status: OperationStatus) -> str:
+    """What an eviction of the operation is refused for now, or nothing."""
+    for condition in status.conditions or ():
+        if condition.type == ConditionType.DRAIN_BLOCKED and condition.status == "True":
+            return condition.message or "an eviction is refused"
+    return ""

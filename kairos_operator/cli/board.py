@@ -17,6 +17,7 @@ from kairos_operator.cli.operations import Operation
 from kairos_operator.cli.screen import Grid
 from kairos_operator.core.status import summary
 
+BLOCKED = "Drain blocked"
 MANY = 40  # nodes, from which on they are grouped
 NODE_HEADINGS = ("NODE", "PHASE", "STEP", "FOR", "MESSAGE")
 _RANK = {Outcome.FAILED: 0, None: 1, Outcome.COMPLETED: 3, Outcome.SKIPPED: 4}
@@ -81,7 +82,7 @@ def _lines(operation: Operation, now: datetime) -> Iterable[str]:
     elif not operation.final:
         yield "The operator has not started it yet; `kubectl kairos why` looks for the reason"
     if operation.blocked_drain:
-        yield f"Drain blocked: {operation.blocked_drain}"
+        yield f"{BLOCKED}: {operation.blocked_drain}"
     if status.started_at:
         end = status.completed_at if operation.final and status.completed_at else now
         word = "Took" if operation.final else "Running for"

@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kairos_operator.api.resources import Resource
 from kairos_operator.cli.exits import Exit, Trouble
-from kairos_operator.runtime.client import Client
+from kairos_operator.runtime.client import Client, Listing
 from kairos_operator.runtime.errors import NoCluster
 from kairos_operator.runtime.kr8s_api import Kr8sApi
 from kairos_operator.runtime.kube_client import KubeClient
 from kairos_operator.runtime.login import SERVICE_ACCOUNT
+
+PAGE = 500  # objects in one answer; the operator, which keeps its memory small, asks for fewer at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,19 @@ class Cluster:
     def scope(self) -> str | None:
         """The namespace that lists are for; None for all of them."""
         return None if self.all_namespaces else self.namespace
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> Listing:
+        """All objects that match, in pages of kubectl's size; None for the namespace means all. Raises ApiError."""
+        return await self.client.list(
+            resource, namespace, label_selector=label_selector, field_selector=field_selector, limit=PAGE
+        )
 
 
 @asynccontextmanager

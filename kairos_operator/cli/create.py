@@ -124,7 +124,7 @@ def hostnames(nodes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple
 async def hostnames_of(access: Access, names: Sequence[str]) -> list[str]:
     """The hostname labels of nodes that must all be there."""
     async with connected(access) as cluster:
-        listing = await cluster.client.list(NODES)
+        listing = await cluster.list(NODES)
     found, missing = hostnames(listing.items, names)
     if missing:
         raise Trouble(f"there is no node {', '.join(missing)}; `kubectl get nodes` lists them")

@@ -87,9 +87,7 @@ def complete_name(context: typer.Context, incomplete: str) -> list[str]:
 
     async def names() -> list[str]:
         async with asyncio.timeout(COMPLETION_SECONDS), connected(access) as cluster:
-            listings = [
-                await cluster.client.list(res, cluster.namespace) for res in (NODE_OP_UPGRADES, NODE_OPS)
-            ]
+            listings = [await cluster.list(res, cluster.namespace) for res in (NODE_OP_UPGRADES, NODE_OPS)]
             return sorted({item["metadata"]["name"] for listing in listings for item in listing.items})
 
     try:

@@ -40,8 +40,8 @@ async def facts_about(cluster: Cluster, operation: Operation) -> Facts:
     if operation.final:
         return Facts(operation, now())
     namespace, selector = operation.meta.namespace, operation.pod_selector
-    pods = await cluster.client.list(PODS, namespace, label_selector=selector)
-    jobs = await cluster.client.list(JOBS, namespace, label_selector=selector)
+    pods = await cluster.list(PODS, namespace, label_selector=selector)
+    jobs = await cluster.list(JOBS, namespace, label_selector=selector)
     flying = [name for name, record in operation.status.nodes.items() if record.in_flight]
     return Facts(
         operation,
@@ -70,7 +70,7 @@ async def _nodes(cluster: Cluster, names: Iterable[str]) -> dict[str, NodeView]:
     wanted = list(names)
     try:
         if len(wanted) > SINGLE_READS:
-            listed = (await cluster.client.list(NODES)).items
+            listed = (await cluster.list(NODES)).items
         else:
             listed = [node for name in wanted if (node := await _node(cluster, name)) is not None]
     except Forbidden:
@@ -88,7 +88,7 @@ async def _node(cluster: Cluster, name: str) -> Object | None:
 async def _leases(cluster: Cluster) -> tuple[OperatorLease, ...]:
     """The operator's Lease, wherever it was installed."""
     try:
-        listing = await cluster.client.list(LEASES, field_selector=f"metadata.name={LEASE_NAME}")
+        listing = await cluster.list(LEASES, field_selector=f"metadata.name={LEASE_NAME}")
     except Forbidden:
         unseen = "whether the operator runs is not known: you may not read its Lease"
         return (OperatorLease(unseen=unseen),)

@@ -92,7 +92,7 @@ async def show_logs(cluster: Cluster, screen: Screen, name: str, wanted: Wanted,
     printer = _Printer(screen)
     if follow and not operation.final:
         return await _follow(cluster, printer, operation, wanted)
-    listing = await cluster.client.list(PODS, operation.meta.namespace, label_selector=operation.pod_selector)
+    listing = await cluster.list(PODS, operation.meta.namespace, label_selector=operation.pod_selector)
     pods = [parse_logged_pod(pod) for pod in listing.items]
     runs = [
         run

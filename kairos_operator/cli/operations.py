@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from kairos_operator.api.conditions import ConditionType
 from kairos_operator.api.crd import SHORT_NAMES
 from kairos_operator.api.names import LABEL_NODE_OP, shortened
 from kairos_operator.api.nodeop import NodeOpSpec
@@ -27,7 +26,7 @@ from kairos_operator.api.objects import (
     parse_node_op_upgrade,
 )
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
-from kairos_operator.api.status import NodeOpStatus, OperationStatus, Phase
+from kairos_operator.api.status import NodeOpStatus, OperationStatus, Phase, blocked_drain
 from kairos_operator.cli.connection import Cluster
 from kairos_operator.cli.exits import Exit, Trouble
 from kairos_operator.core.upgrade import node_op_spec
@@ -92,10 +91,7 @@ class Operation:
     @property
     def blocked_drain(self) -> str:
         """What an eviction is refused for now, or nothing."""
-        for condition in self.status.conditions or ():
-            if condition.type == ConditionType.DRAIN_BLOCKED and condition.status == "True":
-                return condition.message or "an eviction is refused"
-        return ""
+        return blocked_drain(self.status)
 
     @property
     def pod_selector(self) -> str:
@@ -160,7 +156,7 @@ async def all_operations(cluster: Cluster) -> list[Operation]:
     """All operations of the namespace or the cluster, the latest first; an upgrade's own NodeOp is not another one."""
     found = []
     for resource in (NODE_OP_UPGRADES, NODE_OPS):
-        listing = await cluster.client.list(resource, cluster.scope)
+        listing = await cluster.list(resource, cluster.scope)
         found += [parse_operation(raw) for raw in listing.items]
     return latest_first(found)
 

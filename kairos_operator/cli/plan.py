@@ -125,7 +125,7 @@ def _parsed(obj: Mapping[str, Any], namespace: str) -> Operation:
 
 async def _ground(cluster: Cluster, operation: Operation) -> Ground:
     """What the forecast needs of the cluster, as far as the caller may read it."""
-    nodes = (await cluster.client.list(NODES)).items
+    nodes = (await cluster.list(NODES)).items
     drains = as_node_op(operation).spec.drains
     pods = await _pods(cluster) if drains else ()
     operator_pod = await _operator_pod(cluster)
@@ -148,14 +148,14 @@ async def _ground(cluster: Cluster, operation: Operation) -> Ground:
 
 async def _pods(cluster: Cluster) -> tuple[PodView, ...] | None:
     try:
-        return tuple(parse_pod(pod) for pod in (await cluster.client.list(PODS)).items)
+        return tuple(parse_pod(pod) for pod in (await cluster.list(PODS)).items)
     except Forbidden:
         return None
 
 
 async def _budgets(cluster: Cluster) -> tuple[Budget, ...] | None:
     try:
-        return tuple(parse_budget(one) for one in (await cluster.client.list(POD_DISRUPTION_BUDGETS)).items)
+        return tuple(parse_budget(one) for one in (await cluster.list(POD_DISRUPTION_BUDGETS)).items)
     except Forbidden:
         return None
 
@@ -163,7 +163,7 @@ async def _budgets(cluster: Cluster) -> tuple[Budget, ...] | None:
 async def _operator_pod(cluster: Cluster) -> str:
     """The pod that holds the operator's Lease, as `namespace/name`; nothing where that is not known."""
     try:
-        leases = (await cluster.client.list(LEASES, field_selector=f"metadata.name={LEASE_NAME}")).items
+        leases = (await cluster.list(LEASES, field_selector=f"metadata.name={LEASE_NAME}")).items
     except Forbidden:
         return ""
     holders = {

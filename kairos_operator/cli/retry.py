@@ -37,7 +37,7 @@ async def retry(
     """Make the new run, or only show it."""
     operation = await find(cluster, name)
     left = unfinished(operation)
-    nodes = (await cluster.client.list(NODES)).items
+    nodes = (await cluster.list(NODES)).items
     values, missing = hostnames(nodes, left)
     if missing:
         screen.warn(f"no longer there, so left out: {', '.join(missing)}")

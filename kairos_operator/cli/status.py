@@ -17,7 +17,7 @@ from rich.text import Text
 
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
 from kairos_operator.api.status import Phase
-from kairos_operator.cli.board import Board, board, counts_text, rest_text, shown_phase
+from kairos_operator.cli.board import BLOCKED, Board, board, counts_text, rest_text, shown_phase
 from kairos_operator.cli.connection import Cluster
 from kairos_operator.cli.durations import short
 from kairos_operator.cli.exits import Exit, Trouble
@@ -45,13 +45,17 @@ def pictured(found: Board) -> Group:
     progress = ProgressBar(
         total=total, completed=found.done, width=40, complete_style=style, finished_style=style
     )
-    bar.add_row(progress, f"{found.done}/{found.counts.total}", counts_text(found.counts))
-    parts: list[RenderableType] = [head, *(Text(line) for line in found.lines), bar]
+    bar.add_row(progress, counts_text(found.counts))
+    parts: list[RenderableType] = [head, *(_line(line) for line in found.lines), bar]
     if rest_text(found):
         parts.append(Text(rest_text(found), style="dim"))
     for grid in found.grids:
         parts += [Text(""), grid.table()]
     return Group(*parts)
+
+
+def _line(text: str) -> Text:
+    return Text(text, style="bold red" if text.startswith(BLOCKED) else "")
 
 
 def printed(found: Board) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from kairos_operator.api.base import timestamp
 from kairos_operator.api.objects import NodeOp, NodeOpUpgrade
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
-from kairos_operator.api.status import NodeStatus, Phase, Step
+from kairos_operator.api.status import NodeStatus, Phase, Step, blocked_drain
 
 PAST_OPERATIONS = 30
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -57,6 +57,7 @@ def view(op: NodeOp | NodeOpUpgrade) -> OperationView:
         "phase": (status.phase or Phase.PENDING).value,
         "message": status.message or "",
         "paused": meta.paused,
+        "blocked": blocked_drain(status),
         "startedAt": timestamp(status.started_at) if status.started_at else "",
         "completedAt": timestamp(status.completed_at) if status.completed_at else "",
     }

@@ -1,4 +1,5 @@
 """Chains that go on while their operation is looked at again: what is left out meanwhile, and what follows."""
+# long: what holds of chains, one rule after another
 
 from __future__ import annotations
 

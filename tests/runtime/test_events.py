@@ -1,4 +1,5 @@
 """Events: written in the background, counted when repeated, never in the way."""
+# long: what holds of one recorder, one rule after another
 
 from __future__ import annotations
 

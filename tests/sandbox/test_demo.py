@@ -152,6 +152,17 @@ async def test_a_node_that_does_not_boot_its_new_system_stops_the_rollout(place:
 
 
 @pytest.mark.slow
+async def test_a_blocked_drain_is_explained_and_let_go(place: Path) -> None:
+    async with demo(place, *FAST, "--block=worker-1") as run:
+        await run.says("A drain is blocked: shop/web-1 on worker-1: .* budget web")
+        await run.says("What to do: ")
+        assert await run.ends() == 0, run.text
+    assert "worker-1 after its drain was let go" in run.text
+    assert run.outcome("worker-1") == "Completed"
+    assert not run.left_behind()
+
+
+@pytest.mark.slow
 async def test_an_interrupted_run_leaves_nothing_behind(place: Path) -> None:
     async with demo(place, "--nodes=2") as run:
         await run.says("cp-1 .*cordoned")
@@ -166,6 +177,8 @@ async def test_an_interrupted_run_leaves_nothing_behind(place: Path) -> None:
         (("--nodes=1",), "give 2 to 200"),
         (("--fail=worker-9",), "there is no such node"),
         (("--fail=worker-3",), "runs the new version already"),
+        (("--block=worker-9",), "there is no such node"),
+        (("--block=worker-3",), "so it is not drained"),
         (("--concurrency=-1",), "or more"),
         (("--speed=0",), "give 0.1 to 1000"),
     ],

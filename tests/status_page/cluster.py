@@ -27,6 +27,12 @@ def done(message: str = "Rebooted and verified by postflight", outcome: str = "C
     return node("Done", "Failed" if outcome == "Failed" else "Completed", message, outcome=outcome)
 
 
+def standing_still(text: str) -> dict[str, Any]:
+    """The condition of an operation whose drain is blocked."""
+    times = {"lastTransitionTime": "2026-01-01T00:00:00Z"}
+    return {"type": "DrainBlocked", "status": "True", "reason": "EvictionRefused", "message": text, **times}
+
+
 class Cluster:
     """What the operator's caches have seen."""
 
@@ -85,7 +91,7 @@ class Cluster:
         }
 
 
-def busy(cluster: Cluster) -> None:
+def busy(cluster: Cluster) -> None:  # long: one operation after another
     """An upgrade of twelve nodes in its middle, one that failed and one that is done."""
     workers = {f"worker-{number}": node("Waiting", "Pending") for number in range(5, 10)}
     blocked = (
@@ -106,6 +112,11 @@ def busy(cluster: Cluster) -> None:
             **workers,
         },
         minutes=31,
+        conditions=[
+            standing_still(
+                "shop/web-7d9c on worker-4: the disruption budget web needs 2 healthy pods and has 2"
+            )
+        ],
     )
     failed = done("Postflight failed: node came back with v3.4.1-k3sv1.30.11, the image is v3.4.2", "Failed")
     cluster.upgrade(

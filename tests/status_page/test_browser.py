@@ -35,6 +35,10 @@ async def test_it_shows_each_node_in_its_phase_and_follows(window: Browser) -> N
         assert await window.run(PHASE, "worker-3") == "Running"
         assert "the node is down" in await window.run(TILE, "worker-3")
         assert await window.run(PHASE, "control-plane-3") == "Skipped"
+        blocked = await window.run(
+            "return [...document.querySelectorAll('.blocked')].map(e => e.textContent)"
+        )
+        assert [text.partition(" on worker-4")[0] for text in blocked] == ["Drain blocked: shop/web-7d9c"]
         assert "came back with v3.4.1" in await window.run(TILE, "edge-2")
         titles = await window.run("return [...document.querySelectorAll('h2')].map(e => e.textContent)")
         assert titles == [
@@ -49,6 +53,7 @@ async def test_it_shows_each_node_in_its_phase_and_follows(window: Browser) -> N
         await window.until("return document.body.textContent.includes('now two')")
         assert await window.run(PHASE, "worker-3") == "Completed"
         assert "Job j is running" in await window.run(TILE, "worker-4")
+        assert await window.run("return document.querySelectorAll('.blocked').length") == 0
         cluster.delete_upgrade("canary-v3.4.2")
         await window.until("return !document.body.textContent.includes('canary')")
 

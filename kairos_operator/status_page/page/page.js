@@ -75,7 +75,9 @@ function fill(card, {facts, nodes}) {
   rest.style.minWidth = "0";
   rest.style.background = "transparent";
   bar.append(rest);
-  summary.append(head, element("p", "", facts.message), bar, element("p", "soft", `${facts.kind} ${facts.image}`));
+  summary.append(head, element("p", "", facts.message));
+  if (facts.blocked) summary.append(element("p", "blocked", `Drain blocked: ${facts.blocked}`));
+  summary.append(bar, element("p", "soft", `${facts.kind} ${facts.image}`));
   const parts = [summary];
   for (const [name, members] of groups) {
     if (!members.length) continue;
