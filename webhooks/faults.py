@@ -16,6 +16,10 @@ from kairos_operator.api.resources import GROUP
 
 SHOWN_VALUE = 128
 """Characters of a faulty value that a message repeats; a value may be a whole script."""
+SHOWN_KEY = 320
+"""Characters of a key that a field's path repeats; a legal label key has at most 317."""
+MAX_FAULTS = 100
+"""Faults that one answer lists: a hostile object has as many as its megabytes allow, each with a text of its own."""
 UNPROCESSABLE = 422
 Path = tuple[str | int, ...]
 
@@ -75,10 +79,11 @@ def field_path(path: Sequence[str | int]) -> str:
     text = ""
     before: str | int = ""
     for step in path:
+        name = step if isinstance(step, int) or len(step) <= SHOWN_KEY else f"{step[:SHOWN_KEY]}..."
         if isinstance(step, int) or before in ("matchLabels", "labels", "annotations"):
-            text += f"[{step}]"
+            text += f"[{name}]"
         else:
-            text += f".{step}" if text else step
+            text += f".{name}" if text else str(name)
         before = step
     return text or "<nil>"
 
@@ -98,6 +103,14 @@ def ordered(faults: Iterable[Fault]) -> list[Fault]:
     return sorted(
         once.values(), key=lambda fault: [(isinstance(step, str), str(step)) for step in fault.path]
     )
+
+
+def first_of(faults: Sequence[Fault], path: Path) -> list[Fault]:
+    """As many of the faults as one answer lists; the last one says, of the field at `path`, that there are more."""
+    if len(faults) <= MAX_FAULTS:
+        return list(faults)
+    more = Fault(path, FaultType.TOO_MANY, "further faults are not listed", MAX_FAULTS)
+    return [*faults[:MAX_FAULTS], more]
 
 
 def invalid_status(kind: str, name: str, faults: Sequence[Fault]) -> dict[str, Any]:

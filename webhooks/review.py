@@ -28,6 +28,8 @@ from webhooks.warnings import risks_of
 
 API_VERSION = "admission.k8s.io/v1"
 BAD_REQUEST = 400
+SHOWN_NAME = 300
+"""Characters of a name that a refusal repeats; a legal one has at most 253, and `generateName: ` before it."""
 
 
 def _refuse_constant(name: str) -> Any:
@@ -196,7 +198,7 @@ def _refused(resource: Resource, request: Request, faults: Sequence[Fault]) -> d
     prefix = _text(metadata.get("generateName"))
     unnamed = f"generateName: {prefix}" if prefix else ""
     name = _text(metadata.get("name")) or request.name or unnamed
-    return invalid_status(resource.kind, name, faults)
+    return invalid_status(resource.kind, name[:SHOWN_NAME], faults)
 
 
 def _bad_request(message: str) -> dict[str, Any]:

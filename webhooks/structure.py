@@ -17,7 +17,7 @@ from kairos_operator.api.nodeop import NodeOpSpec
 from kairos_operator.api.nodeopupgrade import NodeOpUpgradeSpec
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
 from kairos_operator.api.schema import Schema
-from webhooks.faults import Fault, FaultType, Path
+from webhooks.faults import MAX_FAULTS, Fault, FaultType, Path
 
 Context = Mapping[str, Any]
 
@@ -64,7 +64,7 @@ def read_spec(kind: str, value: Any, at: Path) -> tuple[Spec | None, list[Fault]
     try:
         return _READERS[kind].validate_json(_json(value), strict=True), []
     except ValidationError as error:
-        return None, [_fault(found, at) for found in error.errors(include_url=False)]
+        return None, [_fault(found, at) for found in error.errors(include_url=False)[: MAX_FAULTS + 1]]
 
 
 def _json(value: Any) -> bytes:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from kairos_operator.api.nodeop import CLEAN_PATH
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
-from webhooks.faults import Fault, FaultType, Path, ordered
+from webhooks.faults import MAX_FAULTS, Fault, FaultType, Path, first_of, ordered
 from webhooks.labels import selector_faults, subdomain_fault
 from webhooks.references import NotAnImage, parse_image
 from webhooks.structure import Spec, read_spec
@@ -24,6 +25,8 @@ Check = Callable[[Any, Path], Iterator[Fault]]
 SPEC: Path = ("spec",)
 MAX_ARGUMENT = 131071
 """Bytes of one argument that Linux passes on (MAX_ARG_STRLEN, less the closing NUL)."""
+ENOUGH = MAX_FAULTS + 1
+"""Faults of one field that are looked for: those that are listed, and one to tell that there are more."""
 _CLEAN = re.compile(CLEAN_PATH.rstrip("$"))
 _HIDDEN = re.compile(r"/(?:dev|proc|sys)(?:/.*)?")
 
@@ -49,14 +52,15 @@ def checked(resource: Resource, obj: Mapping[str, Any]) -> Checked:
     if isinstance(raw, dict):
         for field, check in _CHECKS[resource.kind].items():
             if field in raw:
-                found.extend(check(raw[field], (*SPEC, field)))
+                found.extend(islice(check(raw[field], (*SPEC, field)), ENOUGH))
         if resource.kind == NODE_OPS.kind:
             found.extend(_drain_faults(raw))
     spec, structure = read_spec(resource.kind, raw, SPEC)
     if spec is not None and not found:
         return Checked(spec, ())
     covered = {fault.path for fault in found}
-    return Checked(None, ordered([*found, *(fault for fault in structure if fault.path not in covered)]))
+    all_faults = ordered([*found, *(fault for fault in structure if fault.path not in covered)])
+    return Checked(None, first_of(all_faults, SPEC))
 
 
 def _name_faults(metadata: Any) -> Iterator[Fault]:

@@ -45,10 +45,15 @@ async def connected(cluster: Cluster) -> AsyncIterator[KubeClient]:
 
 
 @asynccontextmanager
-async def served(client: KubeClient, namespace: str) -> AsyncIterator[Certificates]:
-    """A server that the API server has been told of, but for the CA, and the keeper of its certificate."""
-    context = server_context()
-    server = AdmissionServer(Knowledge(), context)
+async def served(
+    client: KubeClient, namespace: str, reviews: list[int] | None = None
+) -> AsyncIterator[Certificates]:
+    """A server that the API server has been told of, but for the CA, and the keeper of its certificate.
+
+    The HTTP status of each review that is answered goes into `reviews`.
+    """
+    context, answered = server_context(), reviews if reviews is not None else []
+    server = AdmissionServer(Knowledge(), context, lambda path, code, seconds: answered.append(code))
     await server.start("127.0.0.1", 0)
     place = Place(namespace, mutating=(MUTATING,), validating=(VALIDATING,), further_names=("localhost",))
     target = by_url(f"https://localhost:{server.port}", "")
@@ -114,7 +119,11 @@ async def test_a_real_api_server_calls_on_while_the_ca_rotates_twice(real_contro
     if not real_control_plane.reaches_loopback:
         pytest.skip("the API server cannot call a webhook on this machine's loopback")
     with with_crds(real_control_plane, ROTATION):
-        async with connected(real_control_plane) as client, served(client, ROTATION) as certificates:
+        reviews: list[int] = []
+        async with (
+            connected(real_control_plane) as client,
+            served(client, ROTATION, reviews) as certificates,
+        ):
             first = (await certificates.step()).current
             await until_called(client, ROTATION)
             over, cas, began = asyncio.Event(), {first.ca}, asyncio.get_running_loop().time()
@@ -127,7 +136,8 @@ async def test_a_real_api_server_calls_on_while_the_ca_rotates_twice(real_contro
             count, failures = await creates
             assert failures == []
             assert len(cas) == 3
-            assert count > 20
+            assert len(reviews) >= 2 * count >= 2 * CREATES_PER_SECOND
+            assert set(reviews) == {200}
 
 
 def seconds_since(began: float) -> float:

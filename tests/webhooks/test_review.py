@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
 from tests.webhooks.asking import DOORS, ask, refused
-from tests.webhooks.objects import node_op, review
+from tests.webhooks.objects import Object, node_op, review, upgrade
 from webhooks.review import Door, Knowledge, Malformed, answer, mutate, parse, validate
 
 
@@ -77,3 +78,31 @@ def test_an_update_of_an_odd_object_gets_a_verdict(door: Door, before: Any, phas
     new = node_op(preflight={"command": ["x"]})
     old = new | {"spec": before, "status": {"phase": phase}}
     assert ask(door, new, old)["response"]["allowed"] is (phase == "Pending")
+
+
+HOSTILE = [
+    upgrade(excludePaths=["a"] * 100_000),
+    node_op(command=["\0"] * 100_000),
+    node_op(command=[1] * 1000),
+    node_op(imagePullSecrets=[{"name": "A"}] * 50_000),
+    node_op(nodeSelector={"matchExpressions": [{"key": "A B", "operator": "x"}] * 20_000}),
+    node_op(nodeSelector={"matchExpressions": [{"key": "a", "operator": "In", "values": [1] * 256}] * 64}),
+    node_op(nodeSelector={"matchLabels": {f"a b{number}": "x y" for number in range(50_000)}}),
+    node_op(nodeSelector={"matchLabels": {"a." * 500_000 + "/x": ""}}),
+    node_op(name="a." * 500_000),
+]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("obj", HOSTILE, ids=range(len(HOSTILE)))
+def test_an_object_with_very_many_faults_gets_a_short_answer(door: Door, obj: Object) -> None:
+    """Anybody who may create an operation could otherwise keep the process busy for seconds."""
+    response = ask(door, obj)["response"]
+    assert not response["allowed"]
+    assert len(json.dumps(response)) < 100_000
+    causes = response["status"]["details"]["causes"]
+    assert len(causes) <= 101
+    if len(causes) == 101:
+        assert {"field": "spec", "message": "Too many: 100: further faults are not listed"}.items() <= causes[
+            100
+        ].items()
