@@ -29,7 +29,9 @@ def said_to_be_back(snapshot: Snapshot) -> Mapping[str, str]:
     """
     found = {}
     for name, record in snapshot.op.status.nodes.items():
-        job = snapshot.jobs.get(name) if record.step is Step.JOB else None  # that it reboots may not be stored yet
+        job = (
+            snapshot.jobs.get(name) if record.step is Step.JOB else None
+        )  # that it reboots may not be stored yet
         if name not in snapshot.busy and (record.step is Step.REBOOT or (job is not None and job.complete)):
             proof = _proof(Site(snapshot, name, record))
             if proof.ended is not None and proof.changed and proof.ready:

@@ -149,4 +149,4 @@ def _facts(record: NodeStatus | None) -> tuple[object, ...]:
     if record is None:
         return ()
     step = Step.JOB if record.step is Step.REBOOT else record.step
-    return (step, record.outcome, record.job_uid, record.keep_cordon, record.reboot_status)
+    return (step, record.outcome, record.job_uid, record.boot_id, record.keep_cordon, record.reboot_status)

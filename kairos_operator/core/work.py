@@ -75,7 +75,12 @@ def _start(site: Site) -> Decision:
     chain = (*reboot_children(site), create) if pod is None else (create,)
     refusal = site.refused(*(action.subject for action in chain))
     message = f"Cannot start the Job yet: {refusal}" if refusal else "Starting the Job"
-    return Stay(message, (chain,), _patience(site), {"job_name": name})
+    learned = {"job_name": name}
+    if site.node is not None and site.node.boot_id:
+        learned["boot_id"] = (
+            site.node.boot_id
+        )  # the last one before the work: it may have rebooted since the step began
+    return Stay(message, (chain,), _patience(site), learned)
 
 
 def _worked(site: Site) -> Decision:

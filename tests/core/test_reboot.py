@@ -214,3 +214,10 @@ def test_a_node_whose_reboot_is_not_stored_yet_is_asked_about_too() -> None:
     facts = snapshot(of, back, pods=pods, jobs={"n1": job(of, complete=True)})
     assert said_to_be_back(facts) == {"n1": FIRST}
     assert said_to_be_back(snapshot(of, back, pods=pods, jobs={"n1": job(of)})) == {}
+
+
+def test_a_reboot_between_the_step_and_its_job_is_none_of_ours() -> None:
+    of = op(records={"n1": record(Step.JOB, boot_id=FIRST)}, reboot_on_success=True, cordon=True)
+    made = plan(snapshot(of, replace(ours(of), boot_id=SECOND)))
+    assert made.status is not None
+    assert (made.status.nodes["n1"].boot_id, made.urgent) == (SECOND, True)

@@ -107,7 +107,8 @@ def _check_record(
         raise Broken(f"the verdict about {where} changes")
     for fixed in ("jobUID", "nodeUID", "bootID", "startedAt"):
         let_go = step == "Done" and fixed not in new  # a node that is done needs it no more
-        let_go = let_go or (fixed == "bootID" and step == "Job" != was)  # the boot before the work, seen anew
+        # The boot before the work is seen anew until there is a Job.
+        let_go = let_go or (fixed == "bootID" and step == "Job" and "jobUID" not in old)
         if fixed in old and new.get(fixed) != old[fixed] and not let_go:
             raise Broken(f"{fixed} of {where} changes")
     if "outcome" in new and "outcome" not in old:
