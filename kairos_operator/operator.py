@@ -1,7 +1,8 @@
 """The operator process: everything wired together, started in order and ended in order.
 
 Caches fill on every replica; only the one that holds the lease acts. On SIGTERM what is under way is finished, the
-Events are written and the lease is given back, so that another replica takes over at once.
+Events are written and the lease is given back, so that another replica takes over at once. The same is done when the
+own node is to be rebooted and another replica can go on; this one then only answers webhooks, until it is told to end.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from kairos_operator.runtime.controller import Controller
 from kairos_operator.runtime.deeds import Deeds
 from kairos_operator.runtime.errors import NotLeader
 from kairos_operator.runtime.events import EventRecorder
+from kairos_operator.runtime.handover import HandOver
 from kairos_operator.runtime.kr8s_api import Kr8sApi
 from kairos_operator.runtime.kube_client import KubeClient
 from kairos_operator.runtime.lag import follow_lag
@@ -45,6 +47,7 @@ from kairos_operator.settings import LEASE_NAME, Settings
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0  # for what is under way when the process is told to end
+FLUSH_SECONDS = 5.0  # for its Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Operator:
     recorder: EventRecorder
     controller: Controller
     elector: LeaderElector | None
+    hand_over: HandOver
     admission: Admission | None
     endpoints: Endpoints
 
@@ -93,6 +97,7 @@ class Operator:
             recorder,
             controller,
             elector,
+            HandOver(unfenced, caches, clock, settings.namespace, settings.pod_name),
             admission,
             Endpoints(settings, unfenced, clock, metrics, caches),
         )
@@ -112,13 +117,14 @@ class Operator:
         self.rollouts.follow()
         log.info("acting on the cluster", extra={"node_ops": len(self.caches.node_ops)})
         await self.controller.run()
+        await self.recorder.flush(FLUSH_SECONDS)  # while this replica may still write
 
     async def lead(self) -> None:
-        """Act while holding the lease; raises NotLeader when it is lost."""
+        """Act while holding the lease; raises NotLeader when it is lost, or was given away and nobody has it."""
         if self.elector is None:
             await self.work()
         else:
-            await self.elector.run(self.work)
+            await self.hand_over.lead(self.elector, self.work, self.controller.stop)
 
 
 async def run(settings: Settings) -> int:
@@ -150,8 +156,8 @@ async def _until_told(operator: Operator) -> int:
             return _ended_early([leading, *background])
         log.info("told to end; finishing what is under way")
         operator.controller.stop()
-        await asyncio.wait({leading}, timeout=GRACE_SECONDS if operator.controller.running else 0.0)
-        await operator.recorder.flush(GRACE_SECONDS / 2)
+        if operator.controller.running:
+            await asyncio.wait({leading}, timeout=GRACE_SECONDS + FLUSH_SECONDS)
         return 0
     finally:
         await _cancelled([leading, asked, *background])

@@ -123,6 +123,34 @@ class PodView:
         return "; ".join(container.message for container in self.containers if container.message)
 
 
+@dataclass(frozen=True, slots=True)
+class ReplicaView:
+    """A pod of the operator itself."""
+
+    name: str
+    uid: str
+    node: str
+    labels: Mapping[str, str]
+    owner: Owner | None
+    ready: bool = False
+    ending: bool = False
+
+
+def parse_replica(obj: Mapping[str, Any]) -> ReplicaView:
+    """The view of a v1 Pod that runs the operator."""
+    metadata = obj["metadata"]
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return ReplicaView(
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        node=(obj.get("spec") or {}).get("nodeName", ""),
+        labels=metadata.get("labels") or {},
+        owner=parse_owner(metadata),
+        ready=any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions),
+        ending="deletionTimestamp" in metadata,
+    )
+
+
 def parse_node(obj: Mapping[str, Any]) -> NodeView:
     """The view of a v1 Node."""
     metadata, status = obj["metadata"], obj.get("status") or {}

@@ -28,6 +28,7 @@ ANNOTATION_CORDONED_BY = "operator.kairos.io/cordoned-by"
 ANNOTATION_CLAIMED_BY = "operator.kairos.io/claimed-by"
 ANNOTATION_PAUSED = "operator.kairos.io/paused"
 ANNOTATION_PAUSED_BY = "operator.kairos.io/paused-by"  # on a NodeOp: the pause came from its upgrade
+ANNOTATION_HANDED_OVER = "operator.kairos.io/handed-over"  # on the Lease: what the last leader gave way to
 # The long forms of what a label or a child's name may have had to shorten.
 ANNOTATION_NODE_OP = "operator.kairos.io/nodeop"
 ANNOTATION_NODE = "operator.kairos.io/node"

@@ -74,6 +74,8 @@ class Controller:
                 raise
             # Not for each worker in a group: whoever waits for the end of leading waits for this error.
             raise NotLeader(str(lost.exceptions[0])) from None
+        finally:
+            self.running = False
 
     async def _catch_up(self) -> None:
         """Read the operations live once: this replica's watches may be behind what the leader before it wrote last,

@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from kairos_operator.api.names import ANNOTATION_HANDED_OVER
 from kairos_operator.api.resources import LEASES
 from kairos_operator.runtime.client import Client, Object
 from kairos_operator.runtime.clock import Clock, to_micro_time
@@ -53,7 +54,7 @@ class LeaderElector:
         self._name = name
         self._identity = identity
         self._clock = clock
-        self._duration = lease_duration
+        self.duration = lease_duration
         self._renew_deadline = renew_deadline
         self._retry_period = retry_period
         self._on_change = on_change
@@ -64,6 +65,18 @@ class LeaderElector:
         self._seen: object = None  # its spec, to notice a change
         self._seen_at = 0.0
         self._said = ""
+        self.parting_note = ""  # to be left on the lease when it is given back
+
+    @property
+    def note(self) -> str:
+        """What the last replica that gave way left on the lease, as last seen."""
+        meta = (self._lease or {}).get("metadata") or {}
+        return str((meta.get("annotations") or {}).get(ANNOTATION_HANDED_OVER, ""))
+
+    async def seen(self) -> tuple[str, float]:
+        """Who holds the lease now, and for how many seconds it has not been seen to change. Raises ApiError."""
+        await self._look()
+        return self._holder(), self._clock.monotonic() - self._seen_at
 
     @property
     def leading(self) -> bool:
@@ -164,7 +177,7 @@ class LeaderElector:
         if holder in ("", self._identity):
             return True
         spec = (self._lease or {}).get("spec") or {}
-        lasts = float(spec.get("leaseDurationSeconds") or self._duration)
+        lasts = float(spec.get("leaseDurationSeconds") or self.duration)
         return self._clock.monotonic() > self._seen_at + lasts
 
     def _holder(self) -> str:
@@ -194,7 +207,7 @@ class LeaderElector:
             spec["leaseTransitions"] = 0 if transitions is None else int(transitions) + 1
             spec["acquireTime"] = now
         spec["holderIdentity"] = self._identity
-        spec["leaseDurationSeconds"] = max(1, round(self._duration))
+        spec["leaseDurationSeconds"] = max(1, round(self.duration))
         spec["renewTime"] = now
         return lease
 
@@ -208,6 +221,10 @@ class LeaderElector:
                 lease = copy.deepcopy(self._lease)
                 now = to_micro_time(self._clock.now())
                 lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": now}
+                if self.parting_note:
+                    lease["metadata"].setdefault("annotations", {})[ANNOTATION_HANDED_OVER] = (
+                        self.parting_note
+                    )
                 await self._client.replace(LEASES, lease, self._name, self._namespace)
         except (ApiError, TimeoutError) as error:
             self._complain(error)

@@ -76,7 +76,7 @@ async def ready_pod(a: Arena, app: str) -> Obj:
     found: list[Obj] = []
 
     async def ready() -> bool:
-        found[:] = [pod for pod in await _of(a, app) if _is_ready(pod)]
+        found[:] = [pod for pod in await pods_of(a, app) if _is_ready(pod)]
         return bool(found)
 
     await eventually(ready)
@@ -87,18 +87,31 @@ async def _placed(a: Arena, app: str, node: str) -> Obj:
     found: list[Obj] = []
 
     async def made() -> bool:
-        found[:] = await _of(a, app)
+        found[:] = await pods_of(a, app)
         return bool(found)
 
     await eventually(made)
-    name = found[0]["metadata"]["name"]
+    return await place(a, found[0], node)
+
+
+async def place(a: Arena, pod: Obj, node: str) -> Obj:
+    """Puts a pod that has no node yet on one; returns it, Ready."""
+    name = pod["metadata"]["name"]
     target = {"apiVersion": "v1", "kind": "Node", "name": a.full(node)}
     binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target}
     await a.api.call("POST", PODS.path(a.tag, name, "binding"), binding)
-    return await ready_pod(a, app)
+    placed: list[Obj] = []
+
+    async def ready() -> bool:
+        placed[:] = [await a.read(PODS, name)]
+        return _is_ready(placed[0])
+
+    await eventually(ready)
+    return placed[0]
 
 
-async def _of(a: Arena, app: str) -> list[Obj]:
+async def pods_of(a: Arena, app: str) -> list[Obj]:
+    """The pods with the label `app` that are not about to go."""
     query = {"labelSelector": f"app={app}"}
     found: list[Obj] = (await a.api.call("GET", PODS.path(a.tag), query=query))["items"]
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
