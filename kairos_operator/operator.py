@@ -46,8 +46,8 @@ from kairos_operator.settings import LEASE_NAME, Settings
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 10.0  # for what is under way when the process is told to end
-FLUSH_SECONDS = 5.0  # for its Events
+GRACE_SECONDS = 15.0  # for what is under way when the process is told to end, and
+FLUSH_SECONDS = 5.0  # of these for its Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,7 @@ async def _until_told(operator: Operator) -> int:
             return _ended_early([leading, *background])
         log.info("told to end; finishing what is under way")
         operator.controller.stop()
-        if operator.controller.running:
-            await asyncio.wait({leading}, timeout=GRACE_SECONDS + FLUSH_SECONDS)
+        await asyncio.wait({leading}, timeout=GRACE_SECONDS if operator.controller.running else 0.0)
         return 0
     finally:
         await _cancelled([leading, asked, *background])
@@ -229,16 +228,21 @@ def _admission(
 def _elector(settings: Settings, api: Kr8sApi, clock: Clock, metrics: Metrics) -> LeaderElector | None:
     if not settings.leader_elect:
         return None
+    # The kubelet starts a pod's container anew only once the one before is gone, with the node's reboot or without.
+    pod = f"{settings.pod_name or socket.gethostname()}_" + (
+        f"{settings.pod_uid}_" if settings.pod_uid else ""
+    )
     return LeaderElector(
         KubeClient(api, on_call=metrics.count_call, in_flight=2),
         settings.namespace,
         LEASE_NAME,
-        f"{settings.pod_name or socket.gethostname()}_{uuid.uuid4()}",
+        f"{pod}_{uuid.uuid4()}",
         clock,
         lease_duration=settings.lease.duration,
         renew_deadline=settings.lease.renew_deadline,
         retry_period=settings.lease.retry_period,
         on_change=metrics.follow_lease(LEASE_NAME),
+        forebears=f"{pod}_" if settings.pod_uid else "",
     )
 
 

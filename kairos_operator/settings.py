@@ -63,6 +63,7 @@ class Settings:
     context: str | None
     namespace: str
     pod_name: str
+    pod_uid: str
     leader_elect: bool
     lease: LeaseTimes
     metrics_address: Address | None
@@ -92,6 +93,7 @@ class Settings:
             context=args.context or None,
             namespace=own_namespace(environ, service_account),
             pod_name=environ.get("CONTROLLER_POD_NAME", ""),
+            pod_uid=environ.get("CONTROLLER_POD_UID", ""),
             leader_elect=args.leader_elect,
             lease=_lease_times(args),
             metrics_address=_metrics_address(args.metrics_bind_address, secure=args.metrics_secure),

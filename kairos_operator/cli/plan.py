@@ -169,7 +169,7 @@ async def _operator_pod(cluster: Cluster) -> str:
     holders = {
         lease["metadata"]["namespace"]: (lease.get("spec") or {}).get("holderIdentity") for lease in leases
     }
-    return next((f"{place}/{one.rpartition('_')[0]}" for place, one in holders.items() if one), "")
+    return next((f"{place}/{one.partition('_')[0]}" for place, one in holders.items() if one), "")
 
 
 async def _node_of(cluster: Cluster, pod: str, pods: Iterable[PodView] | None) -> str:

@@ -17,10 +17,10 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from kairos_operator.api.names import ANNOTATION_HANDED_OVER
 from kairos_operator.api.resources import LEASES
+from kairos_operator.runtime import lease
 from kairos_operator.runtime.client import Client, Object
-from kairos_operator.runtime.clock import Clock, to_micro_time
+from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import AlreadyExists, ApiError, Conflict, NotFound, NotLeader
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ class LeaderElector:
 
     `identity` must be unique to this process (a Pod's name alone is not: its container may restart). Times
     are in seconds. `client` must not be fenced by this very elector. `on_change` is told of each change.
+    Identities that begin with `forebears`, if it is not empty, are surely those of processes that this one took the
+    place of, and that are gone: their lease is taken at once.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class LeaderElector:
         retry_period: float = 2.0,
         on_change: Callable[[bool], None] | None = None,
         rng: random.Random | None = None,
+        forebears: str = "",
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -59,6 +62,7 @@ class LeaderElector:
         self._retry_period = retry_period
         self._on_change = on_change
         self._rng = rng or random.Random()
+        self._forebears = forebears
         self._leading = False
         self._fence_until = float("-inf")
         self._lease: Object | None = None  # as last seen
@@ -70,13 +74,12 @@ class LeaderElector:
     @property
     def note(self) -> str:
         """What the last replica that gave way left on the lease, as last seen."""
-        meta = (self._lease or {}).get("metadata") or {}
-        return str((meta.get("annotations") or {}).get(ANNOTATION_HANDED_OVER, ""))
+        return lease.note(self._lease)
 
     async def seen(self) -> tuple[str, float]:
         """Who holds the lease now, and for how many seconds it has not been seen to change. Raises ApiError."""
         await self._look()
-        return self._holder(), self._clock.monotonic() - self._seen_at
+        return lease.holder(self._lease), self._clock.monotonic() - self._seen_at
 
     @property
     def leading(self) -> bool:
@@ -140,7 +143,8 @@ class LeaderElector:
                 async with asyncio.timeout(min(left, self._renew_deadline / 2)):
                     if not await self._try():
                         log.error(
-                            "lost the lease: another replica holds it", extra={"holder": self._holder()}
+                            "lost the lease: another replica holds it",
+                            extra={"holder": lease.holder(self._lease)},
                         )
                         return
             except (ApiError, TimeoutError) as error:
@@ -158,35 +162,30 @@ class LeaderElector:
                 return True
             except (Conflict, AlreadyExists, NotFound):
                 await self._look()
-                if self._lease is not None and self._holder() != self._identity:
+                if self._lease is not None and lease.holder(self._lease) != self._identity:
                     return False  # somebody was quicker; next time, if he gives it up
 
     async def _look(self) -> None:
         try:
-            lease = await self._client.get(LEASES, self._name, self._namespace)
+            found = await self._client.get(LEASES, self._name, self._namespace)
         except NotFound:
             self._lease = self._seen = None
             return
-        self._lease = lease
-        spec = lease.get("spec") or {}
+        self._lease = found
+        spec = found.get("spec") or {}
         if spec != self._seen:
             self._seen, self._seen_at = copy.deepcopy(spec), self._clock.monotonic()
 
     def _may_take(self) -> bool:
-        holder = self._holder()
-        if holder in ("", self._identity):
+        holder = lease.holder(self._lease)
+        if holder in ("", self._identity) or (self._forebears and holder.startswith(self._forebears)):
             return True
-        spec = (self._lease or {}).get("spec") or {}
-        lasts = float(spec.get("leaseDurationSeconds") or self.duration)
-        return self._clock.monotonic() > self._seen_at + lasts
-
-    def _holder(self) -> str:
-        spec = (self._lease or {}).get("spec") or {}
-        return str(spec.get("holderIdentity") or "")
+        return self._clock.monotonic() > self._seen_at + lease.lasts(self._lease, self.duration)
 
     async def _write(self) -> None:
-        sent, now = self._clock.monotonic(), to_micro_time(self._clock.now())
-        renewed = self._renewed(now)
+        sent = self._clock.monotonic()
+        old = self._lease or lease.blank(self._name, self._namespace)
+        renewed = lease.taken(old, self._identity, self.duration, self._clock.now())
         if self._lease is None:
             written = await self._client.create(LEASES, renewed, self._namespace)
         else:
@@ -195,37 +194,15 @@ class LeaderElector:
         self._fence_until = sent + self._renew_deadline
         self._said = ""
 
-    def _renewed(self, now: str) -> Object:
-        lease = copy.deepcopy(self._lease) or {
-            "apiVersion": LEASES.api_version,
-            "kind": LEASES.kind,
-            "metadata": {"name": self._name, "namespace": self._namespace},
-        }
-        spec = lease.setdefault("spec", {})
-        if spec.get("holderIdentity") != self._identity:
-            transitions = spec.get("leaseTransitions")
-            spec["leaseTransitions"] = 0 if transitions is None else int(transitions) + 1
-            spec["acquireTime"] = now
-        spec["holderIdentity"] = self._identity
-        spec["leaseDurationSeconds"] = max(1, round(self.duration))
-        spec["renewTime"] = now
-        return lease
-
     async def _release(self) -> None:
         """Give the lease back. What fails is only said: the lease then runs out by itself."""
         try:
             async with asyncio.timeout(self._renew_deadline / 2):
                 await self._look()  # a renewal that was cut short may have gone through
-                if self._lease is None or self._holder() != self._identity:
+                if self._lease is None or lease.holder(self._lease) != self._identity:
                     return
-                lease = copy.deepcopy(self._lease)
-                now = to_micro_time(self._clock.now())
-                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": now}
-                if self.parting_note:
-                    lease["metadata"].setdefault("annotations", {})[ANNOTATION_HANDED_OVER] = (
-                        self.parting_note
-                    )
-                await self._client.replace(LEASES, lease, self._name, self._namespace)
+                free = lease.given_back(self._lease, self.parting_note, self._clock.now())
+                await self._client.replace(LEASES, free, self._name, self._namespace)
         except (ApiError, TimeoutError) as error:
             self._complain(error)
 

@@ -68,14 +68,31 @@ class Request:
 
 
 def requests(log: Path, user: str) -> list[Request]:
-    """What a user asked for, of resources, in order. A line that is being written is left out."""
-    found = []
+    """What a user asked for, of resources, in order."""
+    return [one for who, one in _requests(log) if who == user]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that somebody was not allowed to make."""
+
+    user: str
+    right: Right
+
+
+def refusals(log: Path) -> list[Refusal]:
+    """What was refused to anybody, for want of a right or of a login."""
+    return [Refusal(who, one.right) for who, one in _requests(log) if one.code in (401, 403)]
+
+
+def _requests(log: Path) -> Iterator[tuple[str, Request]]:
+    """All of it, each with its user. A line that is being written is left out."""
     for line in log.read_text().splitlines(keepends=True):
         if not line.endswith("\n"):
             break
         event = json.loads(line)
         about = event.get("objectRef")
-        if event["user"]["username"] != user or about is None:
+        if about is None:
             continue
         resource = "/".join(part for part in (about["resource"], about.get("subresource")) if part)
         right = Right(
@@ -85,5 +102,4 @@ def requests(log: Path, user: str) -> list[Request]:
             about.get("namespace", ""),
             about.get("name", "") if event["verb"] != "create" or about.get("subresource") else "",
         )
-        found.append(Request(right, event.get("responseStatus", {}).get("code", 0)))
-    return found
+        yield event["user"]["username"], Request(right, event.get("responseStatus", {}).get("code", 0))

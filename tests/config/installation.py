@@ -13,6 +13,7 @@ import ssl
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,8 @@ class Installation:
         kubeconfig.touch(mode=0o600)
         token = self.plane.token_for(NAMESPACE, ACCOUNT)
         kubeconfig.write_text(yaml.safe_dump(kubeconfig_for(self.plane.url, token, self.plane.ca_file)))
-        given = {"CONTROLLER_POD_NAME": "kairos-operator-0", "CONTROLLER_POD_NAMESPACE": NAMESPACE}
+        pod = {"NAME": "kairos-operator-0", "UID": str(uuid.uuid4()), "NAMESPACE": NAMESPACE}
+        given = {f"CONTROLLER_POD_{name}": value for name, value in pod.items()}
         env = [f"{one['name']}={one.get('value') or given[one['name']]}" for one in container["env"]]
         return [
             "env",

@@ -88,7 +88,7 @@ def test_the_arguments_and_environment_are_understood(tmp_path: Path) -> None:
     served = (settings.webhook_port, settings.health_address.port, settings.metrics_address.port)
     assert served == (ports["webhook"], ports["probes"], ports["metrics"])
     assert settings.leader_elect
-    assert (settings.pod_name, settings.namespace) == ("filled-in", "filled-in")
+    assert {settings.pod_name, settings.pod_uid, settings.namespace} == {"filled-in"}
     assert settings.operator_image == given["image"]
 
 

@@ -108,11 +108,6 @@ class Fleet(MachineCluster):
         pods = self.plane.read("pods", "-n", "kairos-operator-system")["items"]
         return {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in pods}
 
-    def leader(self) -> str:
-        """The pod that acts."""
-        leases = self.plane.read("leases", "-n", "kairos-operator-system")["items"]
-        return str(leases[0]["spec"].get("holderIdentity", ""))
-
     def boots(self) -> dict[str, int]:
         """How often each machine has booted."""
         return {name: len(machine.boot_ids) for name, machine in self.machines.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,8 @@ class Recording:
         with self._lock:
             return [line for line in self._lines if not what or line.what == what]
 
-    def write(self, path: Path, title: str) -> None:
-        """Writes the recording as text."""
+    def write(self, path: Path, title: str, summary: Iterable[str] = ()) -> None:
+        """Writes the recording as text, below what is to be said of it as a whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join([title, "", *map(str, self.lines())]) + "\n")
+        head = [title, "", *summary]
+        path.write_text("\n".join([*head, *([""] if summary else []), *map(str, self.lines())]) + "\n")

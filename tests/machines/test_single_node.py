@@ -23,4 +23,5 @@ def test_the_only_operator_survives_the_reboot_of_its_own_node_and_finishes_the_
         assert fleet.boots() == {"only": 2}
         assert fleet.cordoned() == []
         assert fleet.operators() == before, "the same pod went on after the reboot"
+        assert fleet.plane.refused() == []
         assert len(fleet.machines["only"].file("var/lib/kairos/calls").read_text().splitlines()) == 1

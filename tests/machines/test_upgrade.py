@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.machines.fleet import RESULTS, Fleet, upgrade, users_example
 from tests.machines.images import BROKEN_IMAGE, NEW_IMAGE
 from tests.machines.recording import Line
+from tests.machines.timeline import table, timeline
 
 pytestmark = pytest.mark.machines
 # By name the control plane would be the last but one, so that its place shows that it is chosen first.
@@ -38,10 +40,16 @@ def fleet() -> Iterator[Fleet]:
         with fleet:
             yield fleet
     finally:
-        fleet.recording.write(
-            RESULTS / "recording.txt",
-            "Five machines on one box, upgraded by the operator: what was seen from outside",
-        )
+        write_recording(fleet)
+
+
+def write_recording(fleet: Fleet) -> None:
+    """The recording, below a table of the user's example where that went as it should."""
+    lines, summary = fleet.recording.lines(), list[str]()
+    with suppress(LookupError):
+        summary = table(timeline(lines, "kairos-upgrade", NAMES))
+    title = "Five machines on one box, upgraded by the operator: what was seen from outside"
+    fleet.recording.write(RESULTS / "recording.txt", title, summary)
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +156,7 @@ def test_a_bad_image_stops_at_the_first_node_and_says_why(upgraded: Upgraded) ->
     assert {nodes[name]["phase"] for name in ORDER[1:]} == {"Pending"}
     assert fleet.boots() == boots
     assert fleet.cordoned() == ["node-d"], "a failed node stays out of use until somebody has looked"
+
+
+def test_nothing_that_was_asked_for_was_refused(upgraded: Upgraded) -> None:
+    assert upgraded.fleet.plane.refused() == []

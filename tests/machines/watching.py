@@ -24,6 +24,7 @@ WATCHED = {
     "/apis/batch/v1/jobs": "job",
     "/apis/operator.kairos.io/v1alpha1/nodeopupgrades": "upgrade",
     "/api/v1/pods": "pod",
+    "/apis/coordination.k8s.io/v1/namespaces/kairos-operator-system/leases": "lease",
 }
 
 
@@ -38,6 +39,8 @@ def facts_of(kind: str, body: dict[str, Any]) -> Facts:
             "bootID": status.get("nodeInfo", {}).get("bootID", ""),
             "release": meta.get("labels", {}).get("kairos.io/release", ""),
         }
+    if kind == "lease":
+        return {"leads": (body["spec"].get("holderIdentity") or "nobody").partition("_")[0]}
     if kind == "job":
         return {"job": next((end for end in ("Complete", "Failed") if end in true), "running")}
     if kind == "upgrade":
@@ -49,7 +52,7 @@ def facts_of(kind: str, body: dict[str, Any]) -> Facts:
 
 
 class Watcher:
-    """Watches until `stop`. `tell` is called for every object that was added or changed."""
+    """Watches until `stop`, and notes what changed of every object, and that a pod is gone."""
 
     def __init__(self, cluster: Cluster, recording: Recording) -> None:
         self._cluster, self._recording = cluster, recording
@@ -86,12 +89,18 @@ class Watcher:
             event = json.loads(line)
             if event["type"] in ("ADDED", "MODIFIED"):
                 yield event["object"]
+            elif event["type"] == "DELETED" and event["object"]["kind"] == "Pod":
+                self._note_end(event["object"])
 
     def _lines(self, path: str) -> Iterator[bytes]:
         headers = {"Authorization": f"Bearer {self._cluster.token}"}
         request = urllib.request.Request(self._cluster.url + path, headers=headers)
         with urllib.request.urlopen(request, timeout=WATCH_SECONDS + 10, context=self._trust) as answer:
             yield from answer
+
+    def _note_end(self, pod: dict[str, Any]) -> None:
+        node = pod["spec"].get("nodeName", "no node")
+        self._recording.note(pod["metadata"]["name"], "pod", f"gone from {node}")
 
     def _note(self, kind: str, body: dict[str, Any]) -> None:
         meta = body["metadata"]

@@ -38,7 +38,7 @@ class Leases:
 class Replica:
     """One replica: its view of the lease, which can hang or fail, its clock, and its elector."""
 
-    def __init__(self, leases: Leases, name: str, seed: int) -> None:
+    def __init__(self, leases: Leases, name: str, seed: int, forebears: str = "") -> None:
         self.leases = leases
         self.name = name
         self.thawed = asyncio.Event()
@@ -55,6 +55,7 @@ class Replica:
             self.clock,
             on_change=self.changes.append,
             rng=random.Random(seed),
+            forebears=forebears,
         )
         self.task: asyncio.Task[None] | None = None
 

@@ -220,3 +220,30 @@ def test_never_two_that_may_write_whatever_freezes_and_fails(seed: int) -> None:
         assert len(led) > 1
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    ("forebears", "seconds"), [("pod_uid_", (0, 2)), ("pod_other_", (12, 25)), ("", (12, 25))]
+)
+def test_the_next_process_of_the_same_pod_takes_over_at_once(
+    forebears: str, seconds: tuple[float, float]
+) -> None:
+    async def main() -> None:
+        leases, _ = replicas(0)
+        dead = Replica(leases, "pod_uid_1", 1)
+        dead.start()
+        await until(dead.may_write)
+        dead.fault = lost  # as the node goes down: nothing is given back
+        assert dead.task is not None
+        dead.task.cancel()
+        await asyncio.gather(dead.task, return_exceptions=True)
+        assert leases.spec["holderIdentity"] == "pod_uid_1"
+        again = Replica(leases, "pod_uid_2", 2, forebears)
+        again.start()
+        took = await until(again.may_write)
+        assert seconds[0] <= took < seconds[1]
+
+    async def lost(_: str) -> None:
+        raise Unreachable("gone")
+
+    run(main)

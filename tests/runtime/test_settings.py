@@ -27,7 +27,7 @@ def settings(home: Path, *flags: str, **environ: str) -> Settings:
 def test_the_defaults(home: Path) -> None:
     found = settings(home)
     assert found.kubeconfig == str(home / ".kube" / "config")
-    assert (found.context, found.namespace, found.pod_name) == (None, "default", "")
+    assert (found.context, found.namespace, found.pod_name, found.pod_uid) == (None, "default", "", "")
     assert (found.leader_elect, found.lease) == (False, LeaseTimes(15, 10, 2))
     assert (found.metrics_address, found.health_address) == (None, Address("", 8081))
     assert (found.metrics_secure, found.metrics_cert_path, found.status_address) == (True, "", None)
@@ -47,6 +47,7 @@ def test_flags_and_variables_are_read(home: Path) -> None:
         SENTINEL_IMAGE="s",
         NODEOP_DEFAULT_IMAGE="d",
         CONTROLLER_POD_NAME="pod",
+        CONTROLLER_POD_UID="uid",
         CONTROLLER_POD_NAMESPACE="system",
     )
     assert (found.context, found.leader_elect, found.lease.duration) == ("x", True, 90)
@@ -57,7 +58,7 @@ def test_flags_and_variables_are_read(home: Path) -> None:
     assert (found.webhook_port, found.webhook_cert_dir) == (0, "/certs")
     assert (found.log_level, found.log_format) == ("debug", "json")
     assert (found.sentinel_image, found.default_image) == ("s", "d")
-    assert (found.pod_name, found.namespace) == ("pod", "system")
+    assert (found.pod_name, found.pod_uid, found.namespace) == ("pod", "uid", "system")
 
 
 def test_leader_election_can_be_said_as_go_programs_say_it(home: Path) -> None:
