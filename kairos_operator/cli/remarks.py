@@ -111,10 +111,10 @@ def _operator(node_op: NodeOp, ground: Ground, working: Sequence[Turn]) -> Itera
     if batch is None or not ground.operator_node:
         return
     if node_op.spec.reboot_on_success:
-        text = (
-            f"the operator itself runs on {ground.operator_node} (batch {batch}): it goes away with the node"
+        text = f"the operator itself runs on {ground.operator_node} (batch {batch}): another replica goes on while"
+        yield Remark(
+            Gravity.NOTE, f"{text} that node is away; where there is none, it does so itself afterwards"
         )
-        yield Remark(Gravity.NOTE, f"{text}, and goes on where it was once it runs again")
     elif node_op.spec.drains:
         yield Remark(
             Gravity.NOTE, f"the operator itself runs on {ground.operator_node}; its pod is left alone"

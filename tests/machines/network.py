@@ -15,6 +15,7 @@ from tests.machines.enclosure import check_enclosed
 from tests.machines.plane import GATEWAY, SERVICE_ADDRESS
 
 BRIDGE = "machines"
+BRIDGE_MAC = "02:00:0a:4d:00:01"
 TIMEOUT = 30
 
 
@@ -52,7 +53,9 @@ def build_bridge() -> None:
     check_enclosed()
     ip("link", "set", "lo", "up")
     ip("address", "add", f"{SERVICE_ADDRESS}/32", "dev", "lo")
-    ip("link", "add", BRIDGE, "type", "bridge")
+    # With an address of its own: it would otherwise take the lowest of its ports', and change it as machines reboot.
+    # The others would then send to the old one until their ARP entries are old, and be cut off for half a minute.
+    ip("link", "add", BRIDGE, "address", BRIDGE_MAC, "type", "bridge")
     ip("address", "add", f"{GATEWAY}/24", "dev", BRIDGE)
     ip("link", "set", BRIDGE, "up")
     run("sysctl", "-qw", "net.ipv4.ip_forward=1")

@@ -17,8 +17,9 @@ def turn(node: str, start: float, *, evicts: bool = False) -> list[Line]:
         (2.1, f"{stem}-preflight-x", "pod", f"Succeeded, ending on {node}"),
         (2.1, node, "cordoned", "true"),  # 0.1
         (2.2, f"{stem}-preflight-x", "pod", f"gone from {node}"),
-        *([(5.1, "web-1", "pod", f"gone from {node}")] if evicts else []),
-        (5.5 if evicts else 2.5, f"{stem}-y", "job", "running"),  # 0.4 since the last pod was gone
+        *([(5.1, "web-1", "pod", f"Succeeded, ending on {node}")] if evicts else []),
+        *([(5.3, "web-1", "pod", f"gone from {node}")] if evicts else []),
+        (5.5 if evicts else 2.5, f"{stem}-y", "job", "running"),  # 0.4 since the last pod had ended
         (8.0, f"{stem}-y", "job", "Complete"),
         (9.0, node, "down", "init ended with 129"),
         (11.0, node, "boot", "2"),

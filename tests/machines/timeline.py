@@ -128,12 +128,6 @@ def _turn(lines: Sequence[Line], name: str, node: str) -> Turn:
 
     cordoned = first(seen(node, "cordoned", "true"))
     job = first(seen(stem, "job", "running"))
-    gone = [
-        one.at
-        for one in lines
-        if one.what == "pod" and one.detail == f"gone from {node}" and cordoned < one.at <= job
-        if not one.who.startswith(f"{name}-")
-    ]
     verify = first(pods("postflight", "Pending", "Running"))
     down = first(seen(node, "down"))
     # A boot shows as a new boot id; the node is back once it also says that it is Ready.
@@ -144,7 +138,7 @@ def _turn(lines: Sequence[Line], name: str, node: str) -> Turn:
         check=first(pods("preflight", "Pending", "Running")),
         checked=first(pods("preflight", "Succeeded")),
         cordoned=cordoned,
-        drained=max(gone, default=cordoned),
+        drained=_drained(lines, name, node, (cordoned, job)),
         job=job,
         complete=first(seen(stem, "job", "Complete")),
         down=down,
@@ -153,6 +147,18 @@ def _turn(lines: Sequence[Line], name: str, node: str) -> Turn:
         verified=first(pods("postflight", "Succeeded")),
         uncordoned=first(at for at in seen(node, "cordoned", "false") if at > verify),
     )
+
+
+def _drained(lines: Sequence[Line], name: str, node: str, between: tuple[float, float]) -> float:
+    """When the last pod of others had ended on the node, which is a little before it is gone."""
+    since, until = between
+    ended = dict[str, float]()
+    for one in lines:
+        others = one.what == "pod" and one.detail.endswith(f" {node}") and not one.who.startswith(f"{name}-")
+        over = one.detail.split(" ")[0].rstrip(",") in ("Succeeded", "Failed", "gone")
+        if others and over and since < one.at <= until:
+            ended.setdefault(one.who, one.at)
+    return max(ended.values(), default=since)
 
 
 def table(found: Timeline) -> list[str]:
