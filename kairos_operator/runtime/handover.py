@@ -1,7 +1,8 @@
 """Leads until the own node is to be rebooted, and then gives way to another replica (`core.handover` says when).
 
 It reads its own pod once, and the other pods of its kind only while a reboot of its own node is due. Whoever gave way
-does not lead again in this process. If nobody leads any more, the process ends, to start anew as a candidate.
+does not lead again in this process, which ends, to start anew as a candidate, if the reboot does not come or nobody
+leads any more.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kairos_operator.api.cluster import ReplicaView, parse_replica
+from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.resources import PODS
 from kairos_operator.core.handover import heir, reboot_due
 from kairos_operator.runtime.caches import FLYING, Caches
@@ -22,8 +24,8 @@ from kairos_operator.runtime.leader import LeaderElector
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5  # reads caches alone, unless the reboot is due
-AWAY_LOOK_SECONDS = 2.0  # after a refused read, and after giving way
+LOOK_SECONDS = 0.5  # reads caches alone
+ASK_SECONDS = 2.0  # while it asks the API server
 
 
 class HandOver:
@@ -42,9 +44,9 @@ class HandOver:
     ) -> None:
         """Run `work` while leading; to give way, `stop` makes it end first. Returns when it ended of itself.
 
-        Raises NotLeader when the lease was lost, or was given away and nobody has it.
+        Raises NotLeader when the lease was lost, or was given away and there is no reason for that any more.
         """
-        gave_way = False
+        gave_way = ""
 
         async def work_until_due() -> None:
             nonlocal gave_way
@@ -52,8 +54,7 @@ class HandOver:
             try:
                 await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
                 if not working.done():
-                    elector.parting_note = watching.result()
-                    gave_way = True
+                    gave_way = elector.parting_note = watching.result()
                     stop()
                 await working
             finally:
@@ -63,22 +64,23 @@ class HandOver:
 
         await elector.run(work_until_due)
         if gave_way:
-            await self._vacant(elector)
-            raise NotLeader("gave way to another replica, and no other leads any more")
+            raise NotLeader(f"gave way to another replica; {await self._over(elector, gave_way)}")
 
-    async def _vacant(self, elector: LeaderElector) -> None:
-        """Return once the next leader has given the lease back, or nobody has cared for it as long as it lasts."""
+    async def _over(self, elector: LeaderElector, reboot: str) -> str:
+        """Return once there is no reason any more to have given way, and which: the reboot is off, or nobody leads."""
         taken = False
-        while True:
-            await self._clock.sleep(AWAY_LOOK_SECONDS)
+        while self._reboot_due() == reboot:
+            await self._clock.sleep(ASK_SECONDS)
             try:
                 holder, unchanged = await elector.seen()
             except ApiError as error:
                 log.debug("cannot read the lease now: %s", error)
                 continue
+            # The next leader has given the lease back, or nobody has cared for it as long as it lasts.
             if unchanged > elector.duration or (taken and not holder):
-                return
+                return "no other leads any more"
             taken = taken or bool(holder)
+        return "the own node does not reboot"
 
     async def due(self, past: str) -> str:
         """Return once this replica should give way, with the reboot that it gives way to.
@@ -88,28 +90,41 @@ class HandOver:
         if not self._pod_name:
             await asyncio.Event().wait()
         while True:
+            pause = LOOK_SECONDS
             try:
-                reboot, pause = await self._look(past), LOOK_SECONDS
+                reboot = await self._own_reboot()
+                if reboot not in ("", past):
+                    pause = ASK_SECONDS
+                    if await self._has_heir():
+                        return reboot
             except ApiError as error:
                 log.debug("cannot look for another replica now: %s", error)
-                reboot, pause = "", AWAY_LOOK_SECONDS
-            if reboot:
-                return reboot
+                pause = ASK_SECONDS
             await self._clock.sleep(pause)
 
-    async def _look(self, past: str) -> str:
+    async def _own_reboot(self) -> str:
         if self._own is None:
             self._own = parse_replica(await self._client.get(PODS, self._pod_name, self._namespace))
+        return self._reboot_due()
+
+    def _reboot_due(self) -> str:
+        node = self._caches.nodes.get(self._own.node) if self._own else None
+        return reboot_due(node, self._flying(node.name)) if node is not None else ""
+
+    def _flying(self, node: str) -> list[NodeOp]:
+        return self._caches.node_ops.lookup(FLYING, node)
+
+    async def _has_heir(self) -> bool:
         own = self._own
-        node, index = self._caches.nodes.get(own.node), self._caches.node_ops
-        reboot = reboot_due(node, index.lookup(FLYING, own.node)) if node is not None else ""
-        if not reboot or reboot == past or not own.labels:
-            return ""
+        assert own is not None  # else no reboot of its node is known
+        if not own.labels:
+            return False
         alike = ",".join(f"{name}={value}" for name, value in sorted(own.labels.items()))
         listing = await self._client.list(PODS, self._namespace, label_selector=alike)
         others = [parse_replica(item) for item in listing.items]
-        found = heir(own, others, self._caches.nodes.get, lambda name: index.lookup(FLYING, name))
-        if found is None:
-            return ""
-        log.info("giving way to another replica before the reboot of the own node", extra={"to": found.name})
-        return reboot
+        found = heir(own, others, self._caches.nodes.get, self._flying)
+        if found is not None:
+            log.info(
+                "giving way to another replica before the reboot of the own node", extra={"to": found.name}
+            )
+        return found is not None

@@ -143,6 +143,24 @@ def test_then_the_other_gives_way_in_its_turn_and_the_first_starts_anew_as_a_can
     run(main)
 
 
+def test_where_the_reboot_does_not_come_the_replica_that_gave_way_starts_anew_as_a_candidate() -> None:
+    async def main() -> None:
+        _, cluster, a, b = pair()
+        a.start()
+        await until(a.replica.may_write)
+        b.start()
+        cluster.reboots(2, "r0")
+        await until(b.replica.may_write)
+        cluster.reboots(3)
+        assert await never_two((a, b), 5) == 0
+        assert a.replica.task is not None
+        with pytest.raises(NotLeader, match="does not reboot"):
+            await a.replica.task
+        assert b.replica.may_write()
+
+    run(main)
+
+
 def test_a_leader_whom_nobody_follows_starts_anew_and_does_not_give_way_to_the_same_reboot_again() -> None:
     async def main() -> None:
         leases, cluster, a, b = pair()  # b is ready, says its pod, but never tries for the lease
