@@ -53,7 +53,9 @@ def test_an_older_installation_is_upgraded_in_place(plane: ControlPlane, before:
     patch = ("--subresource=status", "--type=merge", "-p", json.dumps(started))
     plane.kubectl("patch", name, *patch)
     was = plane.read(name)
-    plane.kubectl("apply", after, "-k", DEFAULT)
+    # What plain apply owns, server-side apply must be told to take over where it changes it, once.
+    taking_over = ("--force-conflicts",) if (before, after) == (CLIENT, SERVER) else ()
+    plane.kubectl("apply", after, *taking_over, "-k", DEFAULT)
     plane.kubectl("apply", after, "-k", DEFAULT)
     assert plane.kubectl("diff", after, "-k", DEFAULT, check=False).stdout == ""
     deployment = plane.read("deployment", "kairos-operator", "-n", "kairos-operator-system")
