@@ -20,6 +20,16 @@ RUN, DIRECTORY, ROOT, IMAGES, ASSETS = (
 )
 """The launcher's message to what it started, in the environment."""
 READY_TIMEOUT = 240.0
+DISK_BYTES = 2**30
+"""What a machine writes, generously: its images, unpacked, are about 300 MiB."""
+
+
+def available_memory() -> int:
+    """The bytes of memory that programs could still have without swapping."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 class MachineCluster:
@@ -31,7 +41,12 @@ class MachineCluster:
         directory = Path(tempfile.mkdtemp(prefix="cluster-", dir=os.environ[DIRECTORY]))
         assets = Path(os.environ[ASSETS])
         parts = Parts(
-            os.environ[RUN], directory, Path(os.environ[ROOT]), Path(os.environ[IMAGES]), assets / "kubelet"
+            os.environ[RUN],
+            directory,
+            Path(os.environ[ROOT]),
+            Path(os.environ[IMAGES]),
+            assets / "kubelet",
+            in_memory=available_memory() > len(names) * DISK_BYTES,
         )
         self.plane = MachinePlane(assets, directory / "plane", names)
         ca = self.plane.ca_file.read_text()

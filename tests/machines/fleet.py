@@ -64,7 +64,7 @@ class Fleet(MachineCluster):
         return self
 
     def __exit__(self, *ending: object) -> None:
-        self._keep_words()
+        self.keep_words()
         for part in ("client", "watcher"):
             if hasattr(self, part):
                 getattr(self, part).stop()
@@ -82,12 +82,13 @@ class Fleet(MachineCluster):
             lambda: self.releases() == {OLD_IMAGE.version}, "every node has its labels", INSTALL_TIMEOUT
         )
 
-    def _keep_words(self) -> None:
+    def keep_words(self) -> None:
         """What the operator has said, beside the recording."""
         selector = ("-l", "app.kubernetes.io/component=operator", "--tail=-1", "--prefix")
         said = self.plane.kubectl("-n", "kairos-operator-system", "logs", *selector, check=False).stdout
         RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / "operator.log").write_text(said)
+        if said:
+            (RESULTS / "operator.log").write_text(said)
 
     def _serve(self) -> None:
         self.plane.kubectl("create", "namespace", "shop")
@@ -107,6 +108,18 @@ class Fleet(MachineCluster):
         """The node of each of the operator's pods."""
         pods = self.plane.read("pods", "-n", "kairos-operator-system")["items"]
         return {pod["metadata"]["name"]: pod["spec"].get("nodeName", "") for pod in pods}
+
+    def use(self) -> dict[str, tuple[float, float]]:
+        """What each of the operator's pods takes, by its kubelet: MiB of memory now, seconds of CPU since its start."""
+        found = {}
+        for pod, node in self.operators().items():
+            summary = f"/api/v1/nodes/{node}/proxy/stats/summary?only_cpu_and_memory=true"
+            told = self.plane.kubectl("get", "--raw", summary).stdout
+            mine = (one for one in json.loads(told)["pods"] if one["podRef"]["name"] == pod)
+            for container in (one for each in mine for one in each["containers"]):
+                memory, cpu = container["memory"]["workingSetBytes"], container["cpu"]["usageCoreNanoSeconds"]
+                found[pod] = (memory / 2**20, cpu / 1e9)
+        return found
 
     def boots(self) -> dict[str, int]:
         """How often each machine has booted."""

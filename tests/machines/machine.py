@@ -52,6 +52,8 @@ class Parts:
     root: Path
     images: Path
     kubelet: Path
+    in_memory: bool
+    """Whether what containerd and the kubelet write is kept in memory: quick to write, and gone with the enclosure."""
 
 
 class Machine:
@@ -90,6 +92,9 @@ class Machine:
         self._kill()
         if self._supervisor.ident is not None:
             self._supervisor.join(ASSEMBLE_TIMEOUT)
+        if self._parts.in_memory:
+            unmount = ["umount", "--lazy", str(self.directory / "data")]
+            subprocess.run(unmount, check=False, capture_output=True, timeout=20)
 
     def power_cut(self) -> None:
         """Ends every process of the machine at once; the supervisor starts it again."""
@@ -105,6 +110,9 @@ class Machine:
             (self.directory / name).mkdir(parents=True)
         for name in ("work", "root", "data", "control"):
             (self.directory / name).mkdir()
+        if self._parts.in_memory:
+            mount = ["mount", "-t", "tmpfs", "-o", "mode=755,size=4g,nr_inodes=0", "data"]
+            subprocess.run([*mount, str(self.directory / "data")], check=True, timeout=20)
         kubelet = ["kubelet", "--config=/machine/kubelet.yaml", "--kubeconfig=/machine/kubeconfig"]
         kubelet += [f"--hostname-override={self.name}", f"--node-ip={network.address(self.index)}", "--v=1"]
         texts = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.machines.fleet import RESULTS, Fleet, upgrade, users_example
+from tests.machines.fleet import REPOSITORY, RESULTS, Fleet, upgrade, users_example
 from tests.machines.images import BROKEN_IMAGE, NEW_IMAGE
 from tests.machines.recording import Line
 from tests.machines.timeline import table, timeline
@@ -18,6 +18,7 @@ from tests.machines.timeline import table, timeline
 pytestmark = pytest.mark.machines
 # By name the control plane would be the last but one, so that its place shows that it is chosen first.
 NAMES = ["node-d", "node-a", "node-b", "node-c", "node-e"]
+DEFAULT = str(REPOSITORY / "config" / "default")
 ORDER = ["node-d", "node-a", "node-b", "node-c", "node-e"]
 
 
@@ -160,3 +161,15 @@ def test_a_bad_image_stops_at_the_first_node_and_says_why(upgraded: Upgraded) ->
 
 def test_nothing_that_was_asked_for_was_refused(upgraded: Upgraded) -> None:
     assert upgraded.fleet.plane.refused() == []
+
+
+def test_removing_it_leaves_every_node_in_use_and_nothing_else(upgraded: Upgraded) -> None:
+    # The bad image's node is still cordoned for its failed operation. The commands are those of `task undeploy`.
+    fleet, kubectl = upgraded.fleet, upgraded.fleet.plane.kubectl
+    fleet.keep_words()
+    everything = ("--all", "--all-namespaces", "--ignore-not-found", "--timeout=3m")
+    kubectl("delete", "nodeopupgrades,nodeops", *everything, timeout=200)
+    assert fleet.cordoned() == []
+    kubectl("delete", "--ignore-not-found", "--timeout=3m", "-k", DEFAULT, timeout=400)
+    assert "kairos" not in kubectl("get", "crds,namespaces,clusterroles", "-o", "name").stdout
+    assert fleet.cordoned() == []
