@@ -1,8 +1,7 @@
 """The operator process: everything wired together, started in order and ended in order.
 
-Caches fill on every replica; only the one that holds the lease acts. On SIGTERM what is under way is finished, the
-Events are written and the lease is given back, so that another replica takes over at once. The same is done when the
-own node is to be rebooted and another replica can go on; this one then only answers webhooks, until it is told to end.
+Caches fill on every replica; only the one that holds the lease acts. On SIGTERM, or before the reboot of the own node if
+another replica can go on, what is under way is finished, the Events are written and the lease is given back.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ from kairos_operator.settings import LEASE_NAME, Settings
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 15.0  # for what is under way when the process is told to end, and
-FLUSH_SECONDS = 5.0  # of these for its Events
+GRACE_SECONDS, FLUSH_SECONDS = 15.0, 5.0  # for what is under way when told to end, and of these for its Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +227,7 @@ def _elector(settings: Settings, api: Kr8sApi, clock: Clock, metrics: Metrics) -
     if not settings.leader_elect:
         return None
     # The kubelet starts a pod's container anew only once the one before is gone, with the node's reboot or without.
-    pod = f"{settings.pod_name or socket.gethostname()}_" + (
-        f"{settings.pod_uid}_" if settings.pod_uid else ""
-    )
+    pod = f"{settings.pod_name or socket.gethostname()}_{settings.pod_uid}"
     return LeaderElector(
         KubeClient(api, on_call=metrics.count_call, in_flight=2),
         settings.namespace,
