@@ -45,7 +45,10 @@ from kairos_operator.settings import LEASE_NAME, Settings
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS, FLUSH_SECONDS = 15.0, 5.0  # for what is under way when told to end, and of these for its Events
+GRACE_SECONDS, FLUSH_SECONDS = (
+    15.0,
+    5.0,
+)  # for what is under way when told to end, and of these for its Events
 
 
 @dataclass(frozen=True, slots=True)
