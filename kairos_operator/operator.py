@@ -1,7 +1,7 @@
 """The operator process: everything wired together, started in order and ended in order.
 
-Caches fill on every replica; only the one that holds the lease acts. On SIGTERM, or before the reboot of the own node if
-another replica can go on, what is under way is finished, the Events are written and the lease is given back.
+Caches fill on every replica; only the one that holds the lease acts. On SIGTERM, or before the reboot of the own node
+if another replica can go on, what is under way is finished, the Events are written and the lease is given back.
 """
 
 from __future__ import annotations
@@ -45,10 +45,7 @@ from kairos_operator.settings import LEASE_NAME, Settings
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS, FLUSH_SECONDS = (
-    15.0,
-    5.0,
-)  # for what is under way when told to end, and of these for its Events
+GRACE_SECONDS = 15.0  # for what is under way when the process is told to end, a third of them for its Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +115,7 @@ class Operator:
         self.rollouts.follow()
         log.info("acting on the cluster", extra={"node_ops": len(self.caches.node_ops)})
         await self.controller.run()
-        await self.recorder.flush(FLUSH_SECONDS)  # while this replica may still write
+        await self.recorder.flush(GRACE_SECONDS / 3)  # while this replica may still write
 
     async def lead(self) -> None:
         """Act while holding the lease; raises NotLeader when it is lost, or was given away and nobody has it."""
