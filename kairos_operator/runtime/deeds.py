@@ -82,8 +82,11 @@ class Deeds:
             last = {}  # Gone, or another object of that name, which is what the UID precondition tells.
         if store is None:
             return
-        if "deletionTimestamp" in (last.get("metadata") or {}):
-            store.observed(last)  # it ends in its own time
+        told = last.get("metadata") or {}
+        if "deletionTimestamp" in told:
+            # It ends in its own time. A real API server's answer may be without a version: then the watch will tell.
+            if told.get("name") and told.get("resourceVersion"):
+                store.observed(last)
         else:
             store.forget(action.name, namespace, uid=action.uid)
 
