@@ -73,3 +73,13 @@ async def test_a_refused_delete_changes_nothing() -> None:
     with pytest.raises(Forbidden):
         await deeds.do(NODE_OPS, OP, Delete(PODS, "check", "u", "n1"))
     assert caches.pods.get("check", "default") is not None
+
+
+@pytest.mark.parametrize("lacking", ["resourceVersion", "name"])
+async def test_an_answer_without_a_version_or_name_changes_nothing(lacking: str) -> None:
+    """The answer of a real API server that ended the controller's chain with a KeyError."""
+    answer = _pod(version="4", deletionTimestamp=ENDING)
+    answer["metadata"].pop(lacking)
+    found = (await _after(answer, _pod())).pods.get("check", "default")
+    assert found is not None
+    assert found.deleting_since is None
