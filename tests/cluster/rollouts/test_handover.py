@@ -8,14 +8,23 @@ from typing import Any
 import pytest
 
 from kairos_operator.api.names import ANNOTATION_HANDED_OVER
-from kairos_operator.api.resources import LEASES
+from kairos_operator.api.resources import LEASES, POD_DISRUPTION_BUDGETS
 from tests.cluster.controlplane import Cluster
 from tests.cluster.rollouts.arena import Arena
 from tests.cluster.rollouts.conftest import Open
 from tests.cluster.rollouts.recorder import Obj
 from tests.cluster.rollouts.replica import Replica
 from tests.cluster.rollouts.test_restarts import ELECT
-from tests.cluster.rollouts.workloads import REPLICA_SETS, SERVES, is_there, place, pod_spec, pods_of
+from tests.cluster.rollouts.workloads import (
+    REPLICA_SETS,
+    SERVES,
+    budget,
+    is_there,
+    place,
+    pod_spec,
+    pods_of,
+    replica_set,
+)
 from tests.sandbox.fleet import NodeSpec
 from tests.waiting import eventually
 
@@ -64,6 +73,9 @@ async def test_the_leader_gives_way_before_its_own_node_goes_and_is_evicted_like
             await one.start()
             await eventually(lambda: _leads(a, first))
             await two.start()
+            # The drain is to be under way for as long as it takes: one that is over leaves the leader's own pod.
+            await replica_set(a, "web", "a")
+            await budget(a, "web-stays", "web")
             await a.upgrade(concurrency=1)
             await eventually(lambda: _leads(a, second))
             assert a.node("a").boots == 1, "not only once the node had gone down"
@@ -72,6 +84,7 @@ async def test_the_leader_gives_way_before_its_own_node_goes_and_is_evicted_like
                 return not await is_there(a, first)
 
             await eventually(evicted)
+            await a.delete(POD_DISRUPTION_BUDGETS, "web-stays")
             assert await one.end() == 0
             await a.upgraded()
             lease = await _lease(a)
