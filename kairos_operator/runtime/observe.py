@@ -189,9 +189,13 @@ class Observer:
         """Read an object live into its cache; False where it does not exist."""
         store = self.caches.of(resource)
         assert store is not None
+        known = store.get(name, namespace)
         try:
             store.observed(await self.client.get(resource, name, namespace or None))
         except NotFound:
+            seen = store.get(name, namespace)
+            if seen is not None and seen is not known:
+                return True  # seen while the answer was on its way, which tells of a moment before that
             store.missing(name, namespace)
             return False
         return True

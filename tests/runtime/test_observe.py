@@ -14,9 +14,10 @@ from kairos_operator.api.names import (
     LABEL_NODE,
     LABEL_NODE_OP,
     LABEL_REBOOT,
+    Role,
 )
-from kairos_operator.api.resources import NODE_OPS, NODES, PODS, Resource
-from kairos_operator.core.snapshot import Images, Snapshot
+from kairos_operator.api.resources import JOBS, NODE_OPS, NODES, PODS, Resource
+from kairos_operator.core.snapshot import ChildKey, Images, Snapshot, child
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.client import Listing
 from kairos_operator.runtime.clock import SystemClock
@@ -53,9 +54,12 @@ class World:
     live: dict[tuple[Resource, str], dict[str, Any]] = field(default_factory=dict)
     caches: Caches = field(default_factory=Caches.empty)
     asked: list[str] = field(default_factory=list)
+    meanwhile: dict[str, Any] | None = None  # a Job that the watch shows while an answer is on its way
 
     async def get(self, res: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
         self.asked.append(f"get {res.plural} {name}")
+        if self.meanwhile is not None and res == JOBS:
+            self.caches.jobs.observed(self.meanwhile)
         if (res, name) not in self.live:
             raise NotFound(404, "NotFound", f"{name} is not there")
         return self.live[res, name]
@@ -116,3 +120,23 @@ def test_who_works_on_a_node_is_known_from_the_other_operations() -> None:
     assert world.look().holders == {"a": "default/other"}
     world.caches.node_ops.observed(_op("new"))
     assert world.look("new").holders == {"a": "default/other"}
+
+
+def test_what_is_seen_while_an_answer_is_on_its_way_is_not_missing() -> None:
+    """The Job was made after the API server had looked for it, and the watch was quicker than the answer."""
+    world = World(live={(NODES, "a"): _node("a")})
+    world.caches.nodes.observed(_node("a"))
+    world.caches.node_ops.observed(_op(records={"a": {"phase": "Running", "step": "Job"}}))
+    owner = {
+        "apiVersion": "operator.kairos.io/v1alpha1",
+        "kind": NODE_OPS.kind,
+        "name": "op",
+        "uid": "uid-op",
+    }
+    op = world.caches.node_ops.get("op", "default")
+    assert op is not None
+    meta = {"name": child(op, ChildKey(Role.JOB, "a")), "namespace": "default", "uid": "1"}
+    labels = {"labels": {LABEL_NODE_OP: "op", LABEL_NODE: "a"}, "annotations": {ANNOTATION_NODE: "a"}}
+    owned = {"resourceVersion": "5", "ownerReferences": [{**owner, "controller": True}]}
+    world.meanwhile = {"metadata": {**meta, **labels, **owned}, "status": {}}
+    assert "a" in world.look().jobs

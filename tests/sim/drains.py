@@ -56,6 +56,8 @@ def must_have_gone(cluster: Cluster, ledger: Ledger, operation: Operation, node:
 def must_not_evict(cluster: Cluster, ledger: Ledger, pod: Object) -> None:
     """An eviction needs an operation that drains this node and means this pod; raises Broken."""
     node = pod["spec"]["nodeName"]
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return  # it ended while the eviction was on its way
     mine = ledger.operations.get(owner_uid(pod))
     for operation in ledger.operations.values():
         drains_here = operation.drains and operation.record(node).get("step") in ("Claim", "Drain")

@@ -63,11 +63,9 @@ async def test_the_leader_gives_way_before_its_own_node_goes_and_is_evicted_like
         operator.kill()
         first, second = await _pods(a, "a", "b")
         names = {"CONTROLLER_POD_NAMESPACE": a.tag}
-        one = Replica(
-            cluster, tmp_path, "one", *ELECT, CONTROLLER_POD_NAME=first["metadata"]["name"], **names
-        )
-        two = Replica(
-            cluster, tmp_path, "two", *ELECT, CONTROLLER_POD_NAME=second["metadata"]["name"], **names
+        one, two = (
+            Replica(cluster, tmp_path, name, *ELECT, CONTROLLER_POD_NAME=pod["metadata"]["name"], **names)
+            for name, pod in (("one", first), ("two", second))
         )
         try:
             await one.start()
