@@ -79,14 +79,13 @@ class Controller:
 
     async def _catch_up(self) -> None:
         """Read the operations live once: this replica's watches may be behind what the leader before it wrote last,
-        and an old status would have its deeds done again.
+        and an old status would have its deeds done again, also for an operation that is no longer there.
         """
         for resource in (NODE_OPS, NODE_OP_UPGRADES):
             store = self.caches.of(resource)
             assert store is not None
             listing = await self._listed(resource)
-            for item in listing.items:
-                store.observed(item)
+            store.catch_up(listing.items, listing.resource_version)
 
     async def _listed(self, resource: Resource) -> Listing:
         while True:

@@ -134,14 +134,18 @@ class Store(Generic[T]):
             log.warning("the API server's history went back; starting anew from its list")
             self._tombstones.clear()
             self._entries = {key: _Entry(old.value, old.uid, 0) for key, old in self._entries.items()}
-        seen = set()
+        self.catch_up(items, resource_version)
+        self._version = listed
+
+    def catch_up(self, items: Iterable[Mapping[str, Any]], resource_version: str) -> None:
+        """Take in a complete list that was read beside the watch: what is not in it, and not newer, is gone."""
+        listed, seen = int(resource_version), set()
         for obj in items:
             seen.add(_identify(obj)[0])
             self.observed(obj)
         for key in [key for key, entry in self._entries.items() if key not in seen]:
             if self._entries[key].version <= listed:
                 self._drop(key, listed)
-        self._version = listed
 
     def advance(self, resource_version: str) -> None:
         """The watch has come to this version."""

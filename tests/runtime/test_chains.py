@@ -107,7 +107,8 @@ class _Server:
         return cls(caches, {name: asyncio.Event() for name in names}, [])
 
     async def list(self, res: Resource, *_: Any, **__: Any) -> Listing:
-        return Listing([_node(name) for name in self.gates] if res == NODES else [], "1")
+        there = {NODES: [_node(name) for name in self.gates], NODE_OPS: [_node_op()]}
+        return Listing(there.get(res, []), "1")
 
     async def get(self, res: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
         self.asked.append(f"get {name}")

@@ -121,6 +121,17 @@ def test_a_new_list_announces_what_vanished_and_keeps_what_we_wrote_meanwhile() 
     assert w.store.resource_version == "20"
 
 
+def test_a_list_beside_the_watch_drops_what_is_gone_and_never_takes_history_back() -> None:
+    """What a new leader reads: its watch may be behind, or ahead of the list by the time that it arrives."""
+    seen = Watched()
+    for one in (thing("a", 3), thing("b", 4), thing("new", 9)):
+        seen.store.observed(one)
+    seen.store.advance("9")
+    seen.store.catch_up([thing("a", 6, text="later")], "7")
+    assert [value.name for value in seen.store.values()] == ["a", "new"]
+    assert (seen.text("a"), seen.store.resource_version) == ("later", "9")
+
+
 def test_a_list_from_before_the_watch_means_that_history_went_back() -> None:
     w = Watched()
     w.store.replace([thing("a", 500, text="lost"), thing("b", 6)], "900")
