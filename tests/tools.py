@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,11 +52,25 @@ def find_dash() -> Path | None:
 
 
 def find_busybox() -> Path | None:
-    """A busybox with an ash: the one on PATH, or Debian's static one, unpacked into the cache.
+    """A busybox with an ash that looks for commands on PATH: the one there, or Debian's, unpacked into the cache.
 
     Raises ToolMissingError in CI where neither can be had.
     """
-    return _found("busybox", "busybox-static")
+    return _found("busybox", "busybox", _heeds_path)
+
+
+def _heeds_path(busybox: Path) -> bool:
+    """Whether its ash takes commands from PATH. One that prefers its own, as Debian's static one does, would really
+    mount where a test has put a stub for `mount`.
+    """
+    said = subprocess.run(
+        [busybox, "ash", "-c", "type mount"],
+        env={"PATH": "/nowhere"},
+        check=False,
+        capture_output=True,
+        timeout=10,
+    )
+    return b"mount is mount" not in said.stdout
 
 
 def find_promtool() -> Path | None:
@@ -83,9 +97,9 @@ def find_lua() -> Path | None:
     return _found("lua5.4", "lua5.4")
 
 
-def _found(program: str, package: str) -> Path | None:
+def _found(program: str, package: str, usable: Callable[[Path], bool] = Path.exists) -> Path | None:
     found = shutil.which(program)
-    if found:
+    if found and usable(Path(found)):
         return Path(found)
     target = cache_root() / package / program
     with file_lock(target.parent.with_suffix(".lock")):

@@ -133,9 +133,7 @@ def settled(
 
 
 def urgent(old: OperationStatus, new: OperationStatus) -> bool:
-    """Whether more than texts changed, so that side effects must wait until the status is stored. That the reboot has
-    begun may wait: nothing is done about it but what the Job's step does too, and until it is stored it is found anew.
-    """
+    """Whether more than texts changed, so that side effects must wait until the status is stored."""
     if old.phase != new.phase:
         return True
     before = old.nodes
@@ -148,5 +146,11 @@ def urgent(old: OperationStatus, new: OperationStatus) -> bool:
 def _facts(record: NodeStatus | None) -> tuple[object, ...]:
     if record is None:
         return ()
-    step = Step.JOB if record.step is Step.REBOOT else record.step
-    return (step, record.outcome, record.job_uid, record.boot_id, record.keep_cordon, record.reboot_status)
+    return (
+        record.step,
+        record.outcome,
+        record.job_uid,
+        record.boot_id,
+        record.keep_cordon,
+        record.reboot_status,
+    )

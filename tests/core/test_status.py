@@ -167,8 +167,7 @@ def test_only_the_node_that_changed_has_a_new_time() -> None:
     ("change", "urgent"),
     [
         ({"message": "another"}, False),
-        ({"step": Step.REBOOT}, False),  # nothing is done about it that the Job step would not do
-        ({"step": Step.POSTFLIGHT}, True),
+        ({"step": Step.REBOOT}, True),
         ({"outcome": Outcome.FAILED}, True),
         ({"job_uid": "seen"}, True),
         ({"keep_cordon": True}, True),

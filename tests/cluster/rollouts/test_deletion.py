@@ -63,7 +63,10 @@ async def test_deleted_at_any_moment(arena: Open, moment: str, resource: Resourc
             await a.delete(NODE_OP_UPGRADES, "up")
         await _all_gone(a)
         await a.until(lambda: a.node("a").ready, "the node is back")
-        assert a.node("b").commands_run == []
+        # The release takes so little that the next node may have got its preflight, which does nothing to it, before
+        # the deletion is heard of.
+        harmless = ("preflight",) if moment == "before the uncordon" else ()
+        assert [run for run in a.node("b").commands_run if run.program not in harmless] == []
 
 
 async def test_deleted_while_a_budget_blocks_the_drain(arena: Open) -> None:

@@ -101,15 +101,16 @@ def _decoded_map(node: Object, value: Object, old: Any) -> Object:
             found[key] = item
             continue
         child = properties.get(key, others)
-        if child is None:
-            if keeps:
-                found[key] = item
-        elif item is not None or child.get("nullable"):
+        if child is None and keeps:
+            found[key] = item
+        elif child is None or (item is None and not child.get("nullable")):
+            same = False
+        else:
             done = found[key] = (
                 _decoded(child, item, before.get(key, _MISSING)) if isinstance(item, (dict, list)) else item
             )
             same = same and done is item
     for key, child in properties.items():
         if "default" in child and key not in found:
-            found[key] = _decoded(child, copy_json(child["default"]), _MISSING)
-    return value if same and len(found) == len(value) else found
+            found[key], same = _decoded(child, copy_json(child["default"]), _MISSING), False
+    return value if same else found
