@@ -25,6 +25,14 @@ class Children:
     job_pods: dict[str, tuple[PodView, ...]] = field(default_factory=dict)
 
 
+def _missing(found: Needs, known: Children) -> list[ChildKey]:
+    return [
+        key
+        for key in found.children
+        if (key.node not in known.jobs if key.role is Role.JOB else key not in known.pods)
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class ChildFinder:
     """Finds children in the caches; `read` reads one live into its cache, and tells whether it exists."""
@@ -33,24 +41,25 @@ class ChildFinder:
     read: Callable[[Resource, str, str], Awaitable[bool]]
 
     async def of(self, op: NodeOp, found: Needs) -> Children:
-        """What `found` says must be known, read live where it is not in the caches; raises ApiError."""
+        """What `found` says must be known, read live where it is not in the caches; raises ApiError.
+
+        What is missing is so by an answer that is not older than what is known of the reboot pods: one that has
+        rebooted the node tells of a Job that was there by then.
+        """
         known = self._known(op)
-        missing = [
-            key
-            for key in found.children
-            if (key.node not in known.jobs if key.role is Role.JOB else key not in known.pods)
-        ]
-        if not missing:
-            return known
-        reads = (
-            self.read(JOBS if key.role is Role.JOB else PODS, child(op, key), op.meta.namespace)
-            for key in missing
-        )
-        there = await asyncio.gather(*reads)
-        known = self._known(op)
-        for key, exists in zip(missing, there, strict=True):
-            if exists:
-                self._strangers(op, key, known)
+        while missing := _missing(found, known):
+            reads = (
+                self.read(JOBS if key.role is Role.JOB else PODS, child(op, key), op.meta.namespace)
+                for key in missing
+            )
+            there = await asyncio.gather(*reads)
+            before, known = known, self._known(op)
+            for key, exists in zip(missing, there, strict=True):
+                if exists:
+                    self._strangers(op, key, known)
+            reboots = [ChildKey(Role.REBOOT, key.node) for key in missing if key.role is Role.JOB]
+            if all(before.pods.get(key) == known.pods.get(key) for key in reboots):
+                break
         return known
 
     def _strangers(self, op: NodeOp, key: ChildKey, known: Children) -> None:

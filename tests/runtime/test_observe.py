@@ -54,12 +54,12 @@ class World:
     live: dict[tuple[Resource, str], dict[str, Any]] = field(default_factory=dict)
     caches: Caches = field(default_factory=Caches.empty)
     asked: list[str] = field(default_factory=list)
-    meanwhile: dict[str, Any] | None = None  # a Job that the watch shows while an answer is on its way
+    meanwhile: dict[str, Any] | None = None  # a Job or pod that a watch shows while an answer is on its way
 
     async def get(self, res: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
         self.asked.append(f"get {res.plural} {name}")
         if self.meanwhile is not None and res == JOBS:
-            self.caches.jobs.observed(self.meanwhile)
+            (self.caches.pods if "spec" in self.meanwhile else self.caches.jobs).observed(self.meanwhile)
         if (res, name) not in self.live:
             raise NotFound(404, "NotFound", f"{name} is not there")
         return self.live[res, name]
@@ -140,3 +140,26 @@ def test_what_is_seen_while_an_answer_is_on_its_way_is_not_missing() -> None:
     owned = {"resourceVersion": "5", "ownerReferences": [{**owner, "controller": True}]}
     world.meanwhile = {"metadata": {**meta, **labels, **owned}, "status": {}}
     assert "a" in world.look().jobs
+
+
+def test_a_job_is_not_missing_by_an_answer_from_before_its_reboot_pod_spoke() -> None:
+    """The pods' watch was quicker than the Jobs': the reboot tells of a Job that the answer knew nothing of yet."""
+    world = World(live={(NODES, "a"): _node("a")})
+    world.caches.nodes.observed(_node("a"))
+    world.caches.node_ops.observed(_op(records={"a": {"phase": "Running", "step": "Job"}}))
+    owner = {
+        "apiVersion": "operator.kairos.io/v1alpha1",
+        "kind": NODE_OPS.kind,
+        "name": "op",
+        "uid": "uid-op",
+    }
+    labels = {LABEL_NODE_OP: "op", LABEL_NODE: "a", LABEL_REBOOT: "true"}
+    meta = {"name": "r", "namespace": "default", "uid": "1", "labels": labels}
+    owned = {"ownerReferences": [{**owner, "controller": True}]}
+    waits = {**meta, **owned, "resourceVersion": "1", "annotations": {ANNOTATION_NODE: "a"}}
+    world.caches.pods.observed({"metadata": waits, "spec": {"nodeName": "a"}, "status": {}})
+    says = {ANNOTATION_NODE: "a", ANNOTATION_REBOOT_STATE: "completed", ANNOTATION_REBOOT_BOOT_ID: "boot-1"}
+    spoken = {**waits, "resourceVersion": "2", "annotations": says}
+    world.meanwhile = {"metadata": spoken, "spec": {"nodeName": "a"}, "status": {}}
+    world.look()
+    assert len([asked for asked in world.asked if asked.startswith("get jobs ")]) == 2
