@@ -157,7 +157,7 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         "core.nodeop:_lost_node",
         "if record.step is Step.RELEASE:",
         "if node is not None or record.step is Step.RELEASE:",
-        800,
+        3000,
     ),
     (
         "an upgrade adopts a NodeOp that is not its own",
