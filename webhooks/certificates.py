@@ -82,7 +82,7 @@ class Place:
 class Certificates:
     """Keeps the certificate of `context`, in steps; `refused` is the client's error for an answer that is no success.
 
-    `ready` is set once there is a certificate to serve.
+    `ready` is set once there is a certificate to serve, and the API server was told of its CA as far as it let us.
     """
 
     client: Client
@@ -110,7 +110,10 @@ class Certificates:
         if chain is None:
             return await self._write(secret, self._remedy())
         self._serve(chain)
-        told = await self._tell(chain, began)
+        try:
+            told = await self._tell(chain, began)
+        finally:
+            self.ready.set()  # not before: whoever waits for the webhooks would meet a CA that nobody knows
         following = advanced(chain, self.place.names, self.now(), self.timing, told=told, renew=renew)
         return chain if following is chain else await self._write(secret, following)
 
@@ -173,6 +176,7 @@ class Certificates:
             chain = stored
         await self._tell(chain, self.now())
         self._serve(chain)
+        self.ready.set()
         return chain
 
     def _serve(self, chain: Keychain) -> None:
@@ -180,7 +184,6 @@ class Certificates:
             load_into(self.context, chain.current.certificate, chain.current.key)
             log.info("serving the certificate that ends at %s", chain.current.ends)
         self._served = chain
-        self.ready.set()
 
     async def _tell(self, chain: Keychain, since: datetime) -> bool:
         """Gives the API server the CAs to trust; whether every configuration of ours had exactly them already.

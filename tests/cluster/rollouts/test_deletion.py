@@ -23,7 +23,14 @@ def _running(container: str) -> Callable[[Arena], bool]:
 
 
 def _at(step: str) -> Callable[[Arena], bool]:
-    return lambda a: bool(a.on("a", "up").get("step") == step)
+    """Whether the node is at a step, or was: the release is over before anybody looks twice."""
+
+    def seen(a: Arena) -> bool:
+        versions = (one.obj for one in a.recorder.sightings if one.resource == NODE_OPS)
+        nodes = ((one.get("status") or {}).get("nodeStatuses") or {} for one in versions)
+        return any(each.get(a.full("a"), {}).get("step") == step for each in nodes)
+
+    return seen
 
 
 MOMENTS: dict[str, Callable[[Arena], bool]] = {
