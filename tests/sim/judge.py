@@ -166,7 +166,8 @@ class Judge:
         """The operator asked for the end of a pod."""
         pod = change.obj
         if change.verb == "evict":
-            must_not_evict(self._cluster, self.ledger, pod)
+            if not change.actor.endswith(LATE):  # nobody takes back an eviction that nobody hears of any more
+                must_not_evict(self._cluster, self.ledger, pod)
             self._truth.excuse(pod["spec"]["nodeName"], "a pod was evicted")
         elif operation is None and LABEL_NODE_OP not in (pod["metadata"].get("labels") or {}):
             raise Broken(f"the operator deletes pod {pod['metadata']['name']}, which is not its own")
