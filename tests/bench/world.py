@@ -27,6 +27,7 @@ from tests.sandbox.store import Store, random_suffix, random_uid, wall_clock
 READY = "ready"
 JOURNAL = "journal.jsonl"
 _AT_ONCE = 64
+_ENDED = {"status": {"phase": "Succeeded"}}
 
 
 async def play(scenario: Scenario, directory: Path, kubeconfig: Path) -> None:
@@ -35,8 +36,7 @@ async def play(scenario: Scenario, directory: Path, kubeconfig: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     async with AsyncExitStack() as stack:
-        if not scenario.real:
-            await _serve(directory, kubeconfig, stack)
+        store = None if scenario.real else await _serve(directory, kubeconfig, stack)
         access = from_kubeconfig(kubeconfig)
         options = FleetOptions(
             speed=scenario.speed, plays_job_controller=not scenario.real, runs_programs=False
@@ -50,18 +50,19 @@ async def play(scenario: Scenario, directory: Path, kubeconfig: Path) -> None:
         await api.open()
         stack.push_async_callback(api.close)
         await _furnish(api, scenario)
-        await _other_pods(api, scenario)
+        await _other_pods(api, store, scenario)
         (directory / READY).touch()
         await told.wait()
 
 
-async def _serve(directory: Path, kubeconfig: Path, stack: AsyncExitStack) -> None:
+async def _serve(directory: Path, kubeconfig: Path, stack: AsyncExitStack) -> Store:
     store = Store(clock=wall_clock, uids=random_uid, suffixes=random_suffix, track_field_managers=True)
     server = ApiServer(store, directory=directory)
     stack.push_async_callback(server.stop)
     await server.start()
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text(yaml.safe_dump(server.kubeconfig()))
+    return store
 
 
 async def _furnish(api: Api, scenario: Scenario) -> None:
@@ -83,19 +84,26 @@ async def _furnish(api: Api, scenario: Scenario) -> None:
         await asyncio.gather(*calls)
 
 
-async def _other_pods(api: Api, scenario: Scenario) -> None:
+async def _other_pods(api: Api, store: Store | None, scenario: Scenario) -> None:
     """Pods that an upgrade has nothing to do with, but that lie in the same cluster, and in each drain's list."""
     names = [spec.name for spec in scenario.specs()]
     for first in range(0, scenario.other_pods, _AT_ONCE):
         numbers = range(first, min(first + _AT_ONCE, scenario.other_pods))
-        await asyncio.gather(*(_other_pod(api, number, names[number % len(names)]) for number in numbers))
+        pods = [_pod(f"other-{number:06}", names[number % len(names)]) for number in numbers]
+        if store is None:
+            await asyncio.gather(*(_other_pod(api, pod) for pod in pods))
+            continue
+        for (
+            pod
+        ) in pods:  # straight into the memory: tens of thousands of requests would take longer than the run
+            store.create(PODS, pod, "default")
+            store.patch(PODS, pod["metadata"]["name"], _ENDED, "default", subresource="status")
+        await asyncio.sleep(0)
 
 
-async def _other_pod(api: Api, number: int, node: str) -> None:
-    name = f"other-{number:06}"
-    await api.call("POST", PODS.path("default"), _pod(name, node))
-    done = {"status": {"phase": "Succeeded"}}
-    await api.call("PATCH", PODS.path("default", name, "status"), done, media=MERGE)
+async def _other_pod(api: Api, pod: dict[str, Any]) -> None:
+    await api.call("POST", PODS.path("default"), pod)
+    await api.call("PATCH", PODS.path("default", pod["metadata"]["name"], "status"), _ENDED, media=MERGE)
 
 
 def _pod(name: str, node: str) -> dict[str, Any]:
