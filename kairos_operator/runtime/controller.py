@@ -11,13 +11,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
 from kairos_operator.core import nodeop, orphans, upgrade
+from kairos_operator.core.actions import Plan
 from kairos_operator.core.snapshot import Standing
-from kairos_operator.runtime.apply import Applier, Subject
+from kairos_operator.runtime.apply import Applier, Begin, Subject
 from kairos_operator.runtime.caches import Caches
-from kairos_operator.runtime.chains import AT_ONCE, Chain, Chains, Do
+from kairos_operator.runtime.carrier import Carrier
+from kairos_operator.runtime.chains import AT_ONCE
 from kairos_operator.runtime.client import Listing
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import ApiError, Conflict, NotFound, NotLeader
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 
 WORKERS = 8
 REST_SECONDS = 0.25  # the longest rest of an object after a look; otherwise as long as that kept us busy
+PACE_SECONDS = 0.0002  # for each node beyond the first hundred: the rest after a status write, up to a second
 
 
 Outcome = Callable[[Key, float, str], None]
@@ -52,8 +56,9 @@ class Controller:
     busy: Callable[[], float] | None = None
     chains_at_once: int = AT_ONCE
     running: bool = False
+    _paces: dict[Key, float] = field(default_factory=dict)
     _memories: dict[str, Memory] = field(default_factory=dict)
-    _group: asyncio.TaskGroup | None = None
+    _carrier: Carrier | None = None
 
     def follow(self) -> None:
         """Let news in the caches become keys, from what they hold already on."""
@@ -65,7 +70,7 @@ class Controller:
         self.running = True
         try:
             async with asyncio.TaskGroup() as group:
-                self._group = group
+                self._carrier = Carrier(group, self.queue, self.clock, self.chains_at_once)
                 for _ in range(WORKERS):
                     group.create_task(self._work())
         except ExceptionGroup as ended:
@@ -112,7 +117,7 @@ class Controller:
             try:
                 await self._look(key)
                 # News that comes meanwhile becomes one look: what a look costs grows with the fleet.
-                await self.clock.sleep(min(spent() - began, REST_SECONDS))
+                await self.clock.sleep(max(min(spent() - began, REST_SECONDS), self._paces.pop(key, 0.0)))
             finally:
                 self.queue.done(key)
 
@@ -129,11 +134,11 @@ class Controller:
         except ApiError as error:
             trouble = error.reason
             wait = self.queue.add_rate_limited(key, error.retry_after or 0.0)
-            log.warning("%s; looking again in %.1f s", error.message, wait, extra={"object": _path(key)})
+            log.warning("%s; looking again in %.1f s", error.message, wait, extra={"object": key.path})
         except Exception:  # one object's bug must not stop the operations of all others
             trouble = "Bug"
             wait = self.queue.add_rate_limited(key)
-            log.exception("a bug; looking again in %.1f s", wait, extra={"object": _path(key)})
+            log.exception("a bug; looking again in %.1f s", wait, extra={"object": key.path})
         else:
             self.queue.forget(key)
             if again is not None:
@@ -161,8 +166,9 @@ class Controller:
         await asyncio.sleep(0)
         plan = nodeop.plan(snapshot)
         await asyncio.sleep(0)
-        begin = partial(self._begin, key, memory.chains)
-        return await self.applier.plan(Subject(NODE_OPS, op, memory), plan, begin)
+        assert self._carrier is not None
+        begin = partial(self._carrier.begin, key, memory.chains)
+        return await self._apply(key, Subject(NODE_OPS, op, memory), plan, begin)
 
     async def _upgrade(self, key: Key) -> float | None:
         found = self.caches.upgrades.get(key.name, key.namespace)
@@ -170,7 +176,17 @@ class Controller:
             return None
         memory = self._memory(found.meta.uid)
         snapshot = await self.observer.upgrade(found, memory)
-        return await self.applier.plan(Subject(NODE_OP_UPGRADES, found, memory), upgrade.plan(snapshot))
+        return await self._apply(key, Subject(NODE_OP_UPGRADES, found, memory), upgrade.plan(snapshot))
+
+    async def _apply(
+        self, key: Key, subject: Subject, plan: Plan[Any], begin: Begin | None = None
+    ) -> float | None:
+        before = subject.memory.status_written
+        try:
+            return await self.applier.plan(subject, plan, begin)
+        finally:
+            if plan.status is not None and subject.memory.status_written != before:
+                self._paces[key] = pace(len(plan.status.nodes))
 
     async def _node(self, key: Key) -> float | None:
         """Take off a node the claims of operations that no longer exist."""
@@ -198,40 +214,8 @@ class Controller:
         except NotFound:
             return
         except ApiError as error:
-            log.info("%s", error.message, extra={"object": _path(key)})
+            log.info("%s", error.message, extra={"object": key.path})
         self.queue.add_rate_limited(key)
-
-    def _begin(self, key: Key, chains: Chains, chain: Chain, do: Do) -> None:
-        """Have a chain carried out while the operation is looked at again."""
-        if chains.add(chain, do, self.clock.monotonic()) and chains.workers < self.chains_at_once:
-            assert self._group is not None
-            chains.workers += 1
-            self._group.create_task(self._carry_out(key, chains))
-
-    async def _carry_out(self, key: Key, chains: Chains) -> None:
-        try:
-            while (turn := chains.next(self.clock.monotonic())) is not None:
-                chain, do = turn
-                try:
-                    again = 0.0 if do is None else await self._done(key, do)
-                finally:
-                    if chains.done(chain):
-                        self.queue.add(key)
-                if again is not None:
-                    self.queue.add_after(key, again)
-        finally:
-            chains.workers -= 1
-
-    async def _done(self, key: Key, do: Do) -> float | None:
-        try:
-            return await do()
-        except NotLeader:
-            self.queue.close()
-            raise
-        except Exception:  # as in a look: one bug must not stop the operations of all others
-            wait = self.queue.add_rate_limited(key)
-            log.exception("a bug; looking again in %.1f s", wait, extra={"object": _path(key)})
-            return None
 
     def _memory(self, uid: str) -> Memory:
         return self._memories.setdefault(uid, Memory())
@@ -242,6 +226,6 @@ class Controller:
             memory.chains.drop()
 
 
-def _path(key: Key) -> str:
-    place = f"{key.namespace}/" if key.namespace else ""
-    return f"{key.kind.value.kind} {place}{key.name}"
+def pace(nodes: int) -> float:
+    """Seconds until a status of so many nodes is written again: each write is sent, stored and read again whole."""
+    return min(max(nodes - 100, 0) * PACE_SECONDS, 1.0)

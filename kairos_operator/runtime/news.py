@@ -32,6 +32,12 @@ class Key(NamedTuple):
     name: str
     namespace: str = ""
 
+    @property
+    def path(self) -> str:
+        """The object as a log names it, such as `NodeOp default/upgrade`."""
+        place = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind.value.kind} {place}{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class News:

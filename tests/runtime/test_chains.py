@@ -18,7 +18,7 @@ from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.chains import AT_ONCE, PATIENCE_SECONDS, Chains
 from kairos_operator.runtime.client import Client, Listing
 from kairos_operator.runtime.clock import SystemClock
-from kairos_operator.runtime.controller import Controller
+from kairos_operator.runtime.controller import Controller, pace
 from kairos_operator.runtime.deeds import Deeds
 from kairos_operator.runtime.errors import ApiError, Forbidden, NotFound, NotLeader
 from kairos_operator.runtime.events import EventRecorder
@@ -261,3 +261,10 @@ async def test_a_refusal_is_shown_and_tried_again() -> None:
     await eventually(lambda: len(server.caches.pods) == 1)
     controller.stop()
     await running
+
+
+@pytest.mark.parametrize(
+    ("nodes", "seconds"), [(1, 0.0), (100, 0.0), (1100, 0.2), (5100, 1.0), (50_000, 1.0)]
+)
+def test_large_statuses_are_written_once_a_second_and_small_ones_at_once(nodes: int, seconds: float) -> None:
+    assert pace(nodes) == pytest.approx(seconds)
