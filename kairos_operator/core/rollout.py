@@ -13,9 +13,8 @@ from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.status import NodeStatus, Outcome, Step
 from kairos_operator.core.folding import most_in_flight
 
-STARTED_AT_ONCE = (
-    100  # nodes in one look, which would otherwise keep probes and the lease waiting; the next goes on
-)
+# Nodes in one look, which would otherwise keep probes and the lease waiting; the next look goes on.
+STARTED_AT_ONCE = 250
 
 
 def in_order(names: Iterable[str], nodes: Mapping[str, NodeView]) -> list[str]:
