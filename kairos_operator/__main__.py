@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from kairos_operator.allocator import give_back_large_blocks
+
+    give_back_large_blocks()
     from kairos_operator import logs
     from kairos_operator.operator import run
     from kairos_operator.runtime.errors import NoCluster

@@ -199,11 +199,15 @@ class KubeClient:
             total=seconds + WATCH_MARGIN,
             silence=self._read_timeout,
         )
-        tail = b""
+        begun: list[bytes] = []  # a line of a megabyte comes in many chunks
         async with stream as chunks:
             async for chunk in chunks:
                 self._transport.count_received(verb, len(chunk))
-                *lines, tail = (tail + chunk).split(b"\n")
+                begun.append(chunk)
+                if b"\n" not in chunk:
+                    continue
+                *lines, tail = b"".join(begun).split(b"\n")
+                begun = [tail]
                 for line in lines:
                     if line.strip():
                         yield parse_event(line)

@@ -12,6 +12,7 @@ from tests.bench.timeline import NodeTimes, ideal_seconds, percentile, slot_late
 
 CALLS = "rest_client_requests_total"
 BYTES = "kairos_operator_api_bytes_total"
+ANSWER = "rest_client_request_duration_seconds"
 LAG = "kairos_operator_event_loop_lag_seconds"
 LOOK = "controller_runtime_reconcile_time_seconds"
 _ASIDE = (("watch", ""), ("create", "pods/eviction"), ("", "leases"))
@@ -86,6 +87,7 @@ def figures(  # long: one figure after another
             "p99": round(scrapes.after.quantile(LOOK, 0.99, scrapes.before, controller="NodeOp"), 4),
             "count": int(scrapes.after.total(f"{LOOK}_count") - scrapes.before.total(f"{LOOK}_count")),
         },
+        "call_seconds": _calls(scrapes),
         "healthz": {
             "asked": health.asked,
             "failed": health.failed,
@@ -99,6 +101,21 @@ def _requests(before: Samples, after: Samples) -> dict[str, int]:
     then = {_call(labels): value for labels, value in before.of(CALLS)}
     found = {_call(labels): int(value - then.get(_call(labels), 0)) for labels, value in after.of(CALLS)}
     return {name: count for name, count in found.items() if count}
+
+
+def _calls(scrapes: Scrapes) -> dict[str, dict[str, float]]:
+    """How long the API server took to answer, by verb and resource, as the operator saw it."""
+    found = {}
+    kinds = {(labels["verb"], labels["resource"]) for labels, _ in scrapes.after.of(f"{ANSWER}_count")}
+    for verb, resource in sorted(kinds - {("watch", resource) for _, resource in kinds}):
+        where = {"verb": verb, "resource": resource}
+        if scrapes.after.total(f"{ANSWER}_count", **where) > scrapes.before.total(f"{ANSWER}_count", **where):
+            shares = {"p50": 0.5, "p99": 0.99}
+            found[f"{verb} {resource}"] = {
+                name: round(scrapes.after.quantile(ANSWER, share, scrapes.before, **where), 4)
+                for name, share in shares.items()
+            }
+    return found
 
 
 def _call(labels: Mapping[str, str]) -> str:
