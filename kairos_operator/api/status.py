@@ -6,6 +6,7 @@ side effect of that step, so that an operator that restarts goes on from there a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
@@ -130,9 +131,15 @@ class NodeStatus(ApiModel):
         return self.step not in (Step.WAITING, Step.DONE)
 
 
+_ONCE: dict[Any, Any] = {}  # which fields entries have: a few combinations, shared by thousands
+
+
 @lru_cache(maxsize=8192)
-def _entry_once(items: tuple[tuple[str, Any], ...]) -> NodeStatus:
-    return NodeStatus.model_validate(dict(items))
+def _entry_once(names: tuple[str, ...], values: tuple[Any, ...]) -> NodeStatus:
+    entry = NodeStatus.model_validate(dict(zip(names, values, strict=True)))
+    said = entry.model_fields_set
+    object.__setattr__(entry, "__pydantic_fields_set__", _ONCE.setdefault(frozenset(said), said))
+    return entry
 
 
 def _entry(told: Any) -> Any:
@@ -142,7 +149,9 @@ def _entry(told: Any) -> Any:
     if not isinstance(told, dict) or told.get("step") not in ("Waiting", "Done"):
         return told
     try:
-        return _entry_once(tuple(told.items()))
+        names = tuple(told)
+        values = tuple(sys.intern(value) if type(value) is str else value for value in told.values())
+        return _entry_once(_ONCE.setdefault(names, names), values)
     except (TypeError, ValidationError):
         return told  # the model says what is wrong with it, and where
 

@@ -29,3 +29,11 @@ def test_a_wrong_entry_is_refused_by_its_place(entry: object) -> None:
     with pytest.raises(ValidationError) as refused:
         NodeOpStatus.model_validate({"nodeStatuses": {"n1": DONE, "n2": entry}})
     assert refused.value.errors()[0]["loc"][:2] == ("nodeStatuses", "n2")
+
+
+def test_a_copy_of_an_entry_leaves_those_alone_that_say_the_same_fields() -> None:
+    told = {"n1": dict(DONE), "n2": {**DONE, "message": "x"}}
+    found = NodeOpStatus.model_validate({"nodeStatuses": told}).nodes
+    copy = found["n1"].model_copy(update={"job_name": "job"})
+    assert copy.model_fields_set == found["n2"].model_fields_set | {"job_name"}
+    assert found["n1"].render() == DONE
