@@ -207,10 +207,9 @@ class KubeClient:
                 if b"\n" not in chunk:
                     continue
                 *lines, tail = b"".join(begun).split(b"\n")
-                begun = [tail]
-                for line in lines:
-                    if line.strip():
-                        yield parse_event(line)
+                begun, lines = [tail], [*filter(bytes.strip, lines)]
+                while lines:  # none is kept until the next one comes: it may be megabytes, and minutes
+                    yield parse_event(lines.pop(0))
 
 
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:

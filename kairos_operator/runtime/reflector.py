@@ -117,6 +117,7 @@ class Reflector(Generic[T]):
                 async for event in stream:
                     self._progressed()
                     self._take_in(event)
+                    del event  # the next one may be long in coming, and this one is megabytes
         finally:
             if self._clock.monotonic() - started >= LONG_WATCH:
                 self._progressed()
