@@ -50,6 +50,14 @@ class Role(StrEnum):
     REBOOT = "reboot"
 
 
+ROLE_LABELS = {
+    Role.PREFLIGHT: LABEL_PREFLIGHT,
+    Role.POSTFLIGHT: LABEL_POSTFLIGHT,
+    Role.REBOOT: LABEL_REBOOT,
+}
+"""What a pod of a role has as a label of its own, which reads "true"."""
+
+
 class Claim(NamedTuple):
     """Who holds a node: one NodeOp, told apart by its UID from a later one of the same name."""
 

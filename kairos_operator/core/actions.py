@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from kairos_operator.api.names import Claim
+from kairos_operator.api.names import Claim, Role
 from kairos_operator.api.resources import Resource
 from kairos_operator.api.status import OperationStatus
 
@@ -43,6 +43,32 @@ class Delete:
     def subject(self) -> str:
         """What a refusal of this action is remembered under."""
         return f"delete {self.resource.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteChecks:
+    """Remove the check pods of one role on these nodes at once; nothing makes them again, so their labels are enough.
+
+    `pods` are the names and UIDs of those that are known to be there, by node.
+    """
+
+    role: Role
+    pods: tuple[tuple[str, str, str], ...]
+
+    @property
+    def node(self) -> str:
+        """One of the nodes, which stands for all."""
+        return self.pods[0][0]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Whose check pods go."""
+        return tuple(node for node, _, _ in self.pods)
+
+    @property
+    def subject(self) -> str:
+        """What a refusal of this action is remembered under; one such request of an operation is under way at once."""
+        return f"delete {self.role} pods"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +144,7 @@ class PauseNodeOp:
         return f"pause NodeOp {self.name}"
 
 
-Action = Create | Delete | ClaimNode | ReleaseNode | EvictPod | SetFinalizer | PauseNodeOp
+Action = Create | Delete | DeleteChecks | ClaimNode | ReleaseNode | EvictPod | SetFinalizer | PauseNodeOp
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from kairos_operator.api.names import FINALIZER, Role
 from kairos_operator.api.resources import PODS
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Step
-from kairos_operator.core.actions import Action, Delete, Note, Plan, SetFinalizer
+from kairos_operator.core.actions import Action, Delete, DeleteChecks, Note, Plan, SetFinalizer
 from kairos_operator.core.claims import giving_back, leftovers
 from kairos_operator.core.site import seconds
 from kairos_operator.core.snapshot import Snapshot
 
 DELETION_PATIENCE_SECONDS = 300  # after which a deletion no longer waits for nodes that cannot be written
+
+CHECKS_AT_ONCE = (
+    50  # nodes that one request names: their names may have 63 characters, and a URL some thousands
+)
 
 _LAST_STEP = {Role.PREFLIGHT: (Step.WAITING, Step.PREFLIGHT), Role.POSTFLIGHT: (Step.POSTFLIGHT,)}
 
@@ -26,15 +31,28 @@ def chains(snapshot: Snapshot, records: Mapping[str, NodeStatus]) -> Iterator[tu
 
 
 def _check_pods(snapshot: Snapshot, records: Mapping[str, NodeStatus]) -> Iterator[tuple[Action, ...]]:
-    """Check pods go once their verdict is stored."""
+    """Check pods go once their verdict is stored; where many nodes are in flight, half as many pods in one request."""
+    in_flight = sum(record.in_flight for record in records.values())
+    least = min(max(in_flight // 2, 1), CHECKS_AT_ONCE)
+    for role in _LAST_STEP:
+        due = tuple(islice(_due(snapshot, records, role), CHECKS_AT_ONCE))
+        if len(due) < least:
+            continue
+        if len(due) > 1:
+            yield (DeleteChecks(role, due),)
+        else:
+            yield from ((Delete(PODS, name, uid, node),) for node, name, uid in due)
+
+
+def _due(snapshot: Snapshot, records: Mapping[str, NodeStatus], role: Role) -> Iterator[tuple[str, str, str]]:
     stored = snapshot.op.status.nodes
     for key, pod in snapshot.pods.items():
         before, after = stored.get(key.node), records.get(key.node)
-        if key.role not in _LAST_STEP or before is None or after is None or pod.deleting_since:
+        if key.role is not role or before is None or after is None or pod.deleting_since:
             continue
-        needed = before.step in _LAST_STEP[key.role] and after.step in _LAST_STEP[key.role]
+        needed = before.step in _LAST_STEP[role] and after.step in _LAST_STEP[role]
         if not needed and pod.owner and pod.owner.uid == snapshot.op.meta.uid:
-            yield (Delete(PODS, pod.name, pod.uid, key.node),)
+            yield key.node, pod.name, pod.uid
 
 
 def finished(snapshot: Snapshot) -> Plan[NodeOpStatus]:

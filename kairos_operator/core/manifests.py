@@ -14,9 +14,7 @@ from kairos_operator.api.names import (
     ANNOTATION_NODE_OP,
     LABEL_NODE,
     LABEL_NODE_OP,
-    LABEL_POSTFLIGHT,
-    LABEL_PREFLIGHT,
-    LABEL_REBOOT,
+    ROLE_LABELS,
     Role,
     shortened,
 )
@@ -36,11 +34,6 @@ from kairos_operator.core.snapshot import ChildKey, Snapshot, child
 
 Body = dict[str, Any]
 
-_ROLE_LABELS = {
-    Role.PREFLIGHT: LABEL_PREFLIGHT,
-    Role.POSTFLIGHT: LABEL_POSTFLIGHT,
-    Role.REBOOT: LABEL_REBOOT,
-}
 SENTINEL_DIRECTORY = "/usr/local/.kairos"  # persistent on Kairos, so that a sentinel outlives a reboot
 _SENTINEL_MOUNT = {"name": "sentinel", "mountPath": "/sentinel"}
 _SENTINEL_VOLUME = {
@@ -180,8 +173,8 @@ def _child(snapshot: Snapshot, resource: Resource, node: str, role: Role) -> Bod
     """The skeleton of every child: its derived name, its labels, the long forms, and who owns it."""
     meta = snapshot.op.meta
     labels = {LABEL_NODE_OP: shortened(meta.name), LABEL_NODE: shortened(node)}
-    if role in _ROLE_LABELS:
-        labels[_ROLE_LABELS[role]] = "true"
+    if role in ROLE_LABELS:
+        labels[ROLE_LABELS[role]] = "true"
     return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,

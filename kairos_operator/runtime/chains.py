@@ -2,7 +2,8 @@
 
 Rules:
 - looks leave out a node whose chains are under way or wait for their turn: nothing is read for it, nothing decided;
-- a delete holds up nothing, since it names its one object by the UID; but what is under way is not begun twice;
+- a delete holds up nothing, since nothing is made anew by the name of what it means; but what is under way is not
+  begun twice;
 - so many chains of one operation are under way at once, the others wait in their order: status writes and other
   operations are not to stand in line behind them; what has waited for long is not begun, but asked for anew by a look
   at what has become of it all;
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 
-from kairos_operator.core.actions import Action, Delete
+from kairos_operator.core.actions import Action, Delete, DeleteChecks
 
 Chain = tuple[Action, ...]
 Do = Callable[[], Awaitable[float | None]]
@@ -82,7 +83,7 @@ class Chains:
 
 
 def _held(chain: Chain) -> set[str]:
-    return {action.node for action in chain if not isinstance(action, Delete)}
+    return {action.node for action in chain if not isinstance(action, Delete | DeleteChecks)}
 
 
 def _less(counts: Counter[str], name: str) -> None:

@@ -118,6 +118,9 @@ class Client(Protocol):
         with a deletionTimestamp, where it is not gone at once; otherwise its last state or a Status.
         """
 
+    async def delete_collection(self, res: Resource, namespace: str, *, label_selector: str) -> Listing:
+        """Delete all objects of a namespace that match; returns them as they were, or as they are left."""
+
     async def evict(
         self, name: str, namespace: str, *, uid: str, grace_period_seconds: int | None = None
     ) -> None:

@@ -15,14 +15,19 @@ from kairos_operator.api.names import (
     ANNOTATION_PAUSED,
     ANNOTATION_PAUSED_BY,
     FINALIZER,
+    LABEL_NODE,
+    LABEL_NODE_OP,
+    ROLE_LABELS,
+    shortened,
 )
 from kairos_operator.api.objects import Meta
-from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES, Resource
+from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES, PODS, Resource
 from kairos_operator.core.actions import (
     Action,
     ClaimNode,
     Create,
     Delete,
+    DeleteChecks,
     EvictPod,
     Note,
     PauseNodeOp,
@@ -32,6 +37,7 @@ from kairos_operator.core.actions import (
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.client import Client
 from kairos_operator.runtime.errors import AlreadyExists, Conflict, NotFound
+from kairos_operator.runtime.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class Deeds:
                 await self._create(meta.namespace, action)
             case Delete():
                 await self._delete(meta.namespace, action)
+            case DeleteChecks():
+                await self._delete_checks(meta, action)
             case EvictPod():
                 await self._evict(action)
             case ClaimNode():
@@ -80,15 +88,16 @@ class Deeds:
             last = await self.client.delete(action.resource, action.name, namespace, uid=action.uid)
         except (NotFound, Conflict):
             last = {}  # Gone, or another object of that name, which is what the UID precondition tells.
-        if store is None:
-            return
-        told = last.get("metadata") or {}
-        if "deletionTimestamp" in told:
-            # It ends in its own time. A real API server's answer may be without a version: then the watch will tell.
-            if told.get("name") and told.get("resourceVersion"):
-                store.observed(last)
-        else:
-            store.forget(action.name, namespace, uid=action.uid)
+        if store is not None:
+            _ended(store, action.name, namespace, action.uid, last)
+
+    async def _delete_checks(self, meta: Meta, action: DeleteChecks) -> None:
+        nodes = ",".join(shortened(node) for node in action.nodes)
+        ours = f"{LABEL_NODE_OP}={shortened(meta.name)},{LABEL_NODE} in ({nodes}),{ROLE_LABELS[action.role]}=true"
+        listing = await self.client.delete_collection(PODS, meta.namespace, label_selector=ours)
+        left = {item["metadata"]["uid"]: item for item in listing.items}
+        for _, name, uid in action.pods:
+            _ended(self.caches.pods, name, meta.namespace, uid, left.get(uid, {}))
 
     async def _evict(self, action: EvictPod) -> None:
         try:
@@ -150,3 +159,13 @@ class Deeds:
         store = self.caches.of(resource)
         if store is not None:
             store.observed(obj)
+
+
+def _ended(store: Store[Any], name: str, namespace: str, uid: str, last: Mapping[str, Any]) -> None:
+    """Take in what an object was, or is left as, when it was deleted."""
+    told = last.get("metadata") or {}
+    if "deletionTimestamp" not in told:
+        store.forget(name, namespace, uid=uid)
+    # It ends in its own time. A real API server's answer may be without a version: then the watch will tell.
+    elif told.get("name") and told.get("resourceVersion"):
+        store.observed(last)

@@ -7,32 +7,16 @@ its bytes are split at \\n only, since strings in JSON may hold any other line s
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import AsyncIterator, Callable
 
 from kairos_operator.api.resources import PODS, Resource
-from kairos_operator.runtime.client import (
-    Added,
-    Body,
-    Bookmark,
-    Deleted,
-    Listing,
-    Modified,
-    Object,
-    Patch,
-    PatchKind,
-    WatchEvent,
-)
-from kairos_operator.runtime.errors import Gone, Unreachable, from_status
+from kairos_operator.runtime.client import Body, Listing, Object, Patch, PatchKind, WatchEvent
+from kairos_operator.runtime.errors import Gone
 from kairos_operator.runtime.kr8s_api import Kr8sApi
 from kairos_operator.runtime.transport import Transport, Verb
+from kairos_operator.runtime.watch_lines import parse_event
 
-_EVENTS: dict[str, type[Added | Modified | Deleted]] = {
-    "ADDED": Added,
-    "MODIFIED": Modified,
-    "DELETED": Deleted,
-}
 WATCH_SECONDS = (240, 300)
 WATCH_MARGIN = 30.0  # how much longer than asked for a watch may take before it is cut here
 PATCH_TYPES: dict[PatchKind, str] = {
@@ -163,6 +147,13 @@ class KubeClient:
         verb = Verb("delete", res, writes=True)
         return await self._transport.call(verb, res.path(namespace, name), body=options)
 
+    async def delete_collection(self, res: Resource, namespace: str, *, label_selector: str) -> Listing:
+        verb = Verb("deletecollection", res, writes=True)
+        params = _selectors(label_selector, "") | {"propagationPolicy": "Background"}
+        page = await self._transport.call(verb, res.path(namespace), params=params)
+        items = [self._trim(res, _with_kind(item, res)) for item in page.get("items") or ()]
+        return Listing(items, str((page.get("metadata") or {}).get("resourceVersion", "")))
+
     async def evict(
         self, name: str, namespace: str, *, uid: str, grace_period_seconds: int | None = None
     ) -> None:
@@ -230,20 +221,3 @@ def _with_kind(item: Object, res: Resource) -> Object:
     item.setdefault("apiVersion", res.api_version)
     item.setdefault("kind", res.kind)
     return item
-
-
-def parse_event(line: bytes) -> WatchEvent:
-    """One line of a watch; an ERROR event raises its typed error, anything unreadable raises Unreachable."""
-    try:
-        event = json.loads(line)
-        kind, obj = event["type"], event["object"]
-        if kind == "BOOKMARK":
-            return Bookmark(str(obj["metadata"]["resourceVersion"]))
-        if kind in _EVENTS:
-            int(obj["metadata"]["resourceVersion"])
-            return _EVENTS[kind](obj)
-    except (ValueError, KeyError, TypeError) as error:
-        raise Unreachable(f"the watch sent a line that is no event ({len(line)} bytes)") from error
-    if kind == "ERROR":
-        raise from_status(int(obj.get("code") or 500), obj)
-    raise Unreachable(f"the watch sent an event of the unknown type {kind!r}")

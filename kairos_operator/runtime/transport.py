@@ -46,8 +46,16 @@ class Verb:
     @property
     def method(self) -> str:
         """The HTTP method."""
-        methods = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
-        return methods.get(self.name, "GET")
+        return _METHODS.get(self.name, "GET")
+
+
+_METHODS = {
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+    "deletecollection": "DELETE",
+}
 
 
 class Transport:

@@ -39,10 +39,11 @@ class Cluster:
         """One line of the story."""
         self.story.append(f"{self.seconds:4.0f} s  {who:<8} {what}")
 
-    def remove(self, name: str) -> None:
-        """A Job or pod is deleted, at once."""
-        self.jobs.pop(name, None)
-        for path in [path for path, pod in self.pods.items() if pod.name == name]:
+    def remove(self, *names: str) -> None:
+        """Jobs or pods are deleted, at once."""
+        for name in names:
+            self.jobs.pop(name, None)
+        for path in [path for path, pod in self.pods.items() if pod.name in names]:
             del self.pods[path]
 
     def claim(self, action: ClaimNode) -> None:

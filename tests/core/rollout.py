@@ -20,6 +20,7 @@ from kairos_operator.core.actions import (
     ClaimNode,
     Create,
     Delete,
+    DeleteChecks,
     EvictPod,
     Note,
     PauseNodeOp,
@@ -178,6 +179,8 @@ class Rollout(Cluster):
                 self._create(action)
             case Delete():
                 self.remove(action.name)
+            case DeleteChecks():
+                self.remove(*(name for _, name, _ in action.pods))
             case EvictPod():
                 path = f"{action.namespace}/{action.name}"
                 self.pods[path] = replace(self.pods[path], deleting_since=at(self.seconds + 30))
@@ -195,9 +198,9 @@ class Rollout(Cluster):
         return True
 
     def _refusal(self, action: Action) -> str:
-        if isinstance(action, EvictPod):
-            return self.budgets.get(f"{action.namespace}/{action.name}", "")
-        return ""
+        return (
+            self.budgets.get(f"{action.namespace}/{action.name}", "") if isinstance(action, EvictPod) else ""
+        )
 
     def _create(self, action: Create) -> None:
         number = str(next(self.versions))
@@ -228,13 +231,10 @@ class Rollout(Cluster):
     def _spoken(self, action: Action) -> str:
         if isinstance(action, EvictPod):
             return f"evict {action.namespace}/{action.name}"
-        cordon = isinstance(action, ClaimNode) and action.cordon
-        uncordon = isinstance(action, ReleaseNode) and action.uncordon
         if isinstance(action, SetFinalizer) and not action.present:
             return "take the finalizer off"
-        return (
-            action.subject + (", cordoning it" if cordon else "") + (", uncordoning it" if uncordon else "")
-        )
+        cordons = [word for word in ("cordon", "uncordon") if getattr(action, word, False)]
+        return action.subject + "".join(f", {word}ing it" for word in cordons)
 
     def _tell_status(self, new: NodeOpStatus) -> None:
         old = self.status

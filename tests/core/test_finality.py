@@ -12,7 +12,7 @@ from kairos_operator.api.names import FINALIZER, Role
 from kairos_operator.api.objects import NodeOp, Owner
 from kairos_operator.api.status import NodeOpUpgradeStatus, NodeStatus, Outcome, Phase, Step
 from kairos_operator.core import upgrade as upgrades
-from kairos_operator.core.actions import Delete, ReleaseNode, SetFinalizer
+from kairos_operator.core.actions import Delete, DeleteChecks, ReleaseNode, SetFinalizer
 from kairos_operator.core.nodeop import plan
 from kairos_operator.core.snapshot import ChildKey, Mark, Snapshot, Standing
 from kairos_operator.core.upgrade import UpgradeSnapshot
@@ -106,7 +106,7 @@ def test_a_finished_operation_never_starts_again(facts: Snapshot) -> None:
     made = plan(facts)
     assert made.status is None
     actions = [action for chain in made.chains for action in chain]
-    assert all(isinstance(action, Delete | ReleaseNode | SetFinalizer) for action in actions)
+    assert all(isinstance(action, Delete | DeleteChecks | ReleaseNode | SetFinalizer) for action in actions)
     assert not any(action.present for action in actions if isinstance(action, SetFinalizer))
 
 
@@ -118,6 +118,8 @@ def test_what_it_takes_away_is_its_own(facts: Snapshot) -> None:
     for action in (action for chain in plan(facts).chains for action in chain):
         if isinstance(action, Delete):
             assert action.uid in mine
+        if isinstance(action, DeleteChecks):
+            assert {uid for _, _, uid in action.pods} <= mine
         if isinstance(action, ReleaseNode):
             view = facts.nodes[action.node]
             assert own in (view.claimed_by, view.cordoned_by)

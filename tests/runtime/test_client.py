@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from kairos_operator.api.resources import JOBS, LEASES, NODE_OPS, NODES
+from kairos_operator.api.resources import JOBS, LEASES, NODE_OPS, NODES, PODS
 from kairos_operator.runtime import errors
 from kairos_operator.runtime.kube_client import KubeClient
 from tests.runtime import stub as s
@@ -70,6 +70,15 @@ async def test_each_call_has_its_url_query_and_body() -> None:
         for request in stub.requests:
             assert request.headers["User-Agent"].startswith("kairos-operator/")
             assert request.headers["Authorization"] == "Bearer t0"
+
+
+async def test_many_objects_are_deleted_by_their_labels_and_returned() -> None:
+    async with s.serving() as stub, stub.api() as api:
+        pods = {"kind": "PodList", "items": [{"metadata": {"name": "p"}}]}
+        stub.on("DELETE /api/v1/namespaces/ns/pods", s.answer(pods))
+        found = await KubeClient(api).delete_collection(PODS, "ns", label_selector="a in (b,c)")
+    assert [(one["kind"], one["metadata"]["name"]) for one in found.items] == [("Pod", "p")]
+    assert stub.requests[0].query == {"labelSelector": "a in (b,c)", "propagationPolicy": "Background"}
 
 
 @pytest.mark.parametrize(

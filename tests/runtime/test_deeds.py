@@ -6,11 +6,12 @@ from typing import Any, cast
 
 import pytest
 
+from kairos_operator.api.names import MAX_NAME, Role, shortened
 from kairos_operator.api.objects import Meta
 from kairos_operator.api.resources import NODE_OPS, PODS, Resource
-from kairos_operator.core.actions import Delete
+from kairos_operator.core.actions import Delete, DeleteChecks
 from kairos_operator.runtime.caches import Caches
-from kairos_operator.runtime.client import Client
+from kairos_operator.runtime.client import Client, Listing
 from kairos_operator.runtime.deeds import Deeds
 from kairos_operator.runtime.errors import ApiError, Conflict, Forbidden, NotFound
 
@@ -26,6 +27,12 @@ def _pod(uid: str = "u", version: str = "3", **meta: Any) -> dict[str, Any]:
 class _Client:
     def __init__(self, answer: dict[str, Any] | ApiError) -> None:
         self.answer = answer
+
+    async def delete_collection(self, res: Resource, namespace: str, *, label_selector: str) -> Listing:
+        self.selector = label_selector
+        if isinstance(self.answer, ApiError):
+            raise self.answer
+        return Listing([self.answer], "9")
 
     async def delete(self, res: Resource, name: str, namespace: str, *, uid: str) -> dict[str, Any]:
         if isinstance(self.answer, ApiError):
@@ -83,3 +90,36 @@ async def test_an_answer_without_a_version_or_name_changes_nothing(lacking: str)
     found = (await _after(answer, _pod())).pods.get("check", "default")
     assert found is not None
     assert found.deleting_since is None
+
+
+async def _after_many(answer: dict[str, Any] | ApiError) -> tuple[Caches, str]:
+    caches, client = Caches.empty(), _Client(answer)
+    long = "n2." * 80
+    for name, uid in (("check", "u"), ("other", "v"), ("kept", "w")):
+        pod = _pod(uid)
+        caches.pods.observed({**pod, "metadata": {**pod["metadata"], "name": name}})
+    deeds = Deeds(cast("Client", client), caches)
+    pods = (("n1", "check", "u"), (long, "other", "v"))
+    await deeds.do(NODE_OPS, OP, DeleteChecks(Role.PREFLIGHT, pods))
+    return caches, client.selector
+
+
+async def test_many_check_pods_are_named_by_the_labels_that_they_have() -> None:
+    _, selector = await _after_many(_pod())
+    long = shortened("n2." * 80)
+    assert selector == f"kairos.io/nodeop=op,kairos.io/node in (n1,{long}),kairos.io/preflight=true"
+    assert all(len(word) <= MAX_NAME for word in selector.partition("(")[2].partition(")")[0].split(","))
+
+
+async def test_those_that_are_gone_are_in_the_cache_no_more_and_those_that_end_are_known_to() -> None:
+    caches, _ = await _after_many(_pod(version="4", deletionTimestamp=ENDING))
+    ending = caches.pods.get("check", "default")
+    assert ending is not None
+    assert ending.deleting_since is not None
+    assert caches.pods.get("other", "default") is None  # no selector found it: it was gone before
+    assert caches.pods.get("kept", "default") is not None
+
+
+async def test_a_refused_delete_of_many_changes_nothing() -> None:
+    with pytest.raises(Forbidden):
+        await _after_many(Forbidden(403, "Forbidden", "no"))

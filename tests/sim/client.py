@@ -144,6 +144,17 @@ class SimClient:
         last: Object = await self._call("delete", res, name, namespace, remove, writes=True)
         return last
 
+    async def delete_collection(self, res: Resource, namespace: str, *, label_selector: str) -> Listing:
+        def remove(store: Store) -> Listing:
+            page = store.list(res, namespace, label_selector=label_selector)
+            last = [store.delete(res, one["metadata"]["name"], namespace) for one in page.items]
+            return Listing(last, page.resource_version)
+
+        found: Listing = await self._call(
+            "deletecollection", res, label_selector, namespace, remove, writes=True
+        )
+        return found
+
     async def evict(
         self, name: str, namespace: str, *, uid: str, grace_period_seconds: int | None = None
     ) -> None:

@@ -171,6 +171,8 @@ class Judge:
             self._truth.excuse(pod["spec"]["nodeName"], "a pod was evicted")
         elif operation is None and LABEL_NODE_OP not in (pod["metadata"].get("labels") or {}):
             raise Broken(f"the operator deletes pod {pod['metadata']['name']}, which is not its own")
+        elif operation is not None and operation.awaits(pod):
+            raise Broken(f"{operation.name} deletes {pod['metadata']['name']} before it stored its verdict")
 
     # Nodes
 

@@ -101,6 +101,13 @@ class Operation:
         """Whether its status holds a verdict about the node."""
         return "outcome" in self.record(node)
 
+    def awaits(self, check: Object) -> bool:
+        """Whether its status is at the very check that this pod makes."""
+        step = self.record(check["spec"]["nodeName"]).get("step")
+        return (
+            step in ("Preflight", "Postflight") and f"kairos.io/{step.lower()}" in check["metadata"]["labels"]
+        )
+
     def knew_of(self, node: str, job: str) -> bool:
         """Whether its status has named this Job."""
         return self.record(node).get("jobUID") == job

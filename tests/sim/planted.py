@@ -175,10 +175,17 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     ),
     (
         "the pods of checks are left behind",
-        "core.cleanup:_check_pods",
+        "core.cleanup:_due",
         "if not needed and",
         "if False and",
         100,
+    ),
+    (
+        "the pods of all nodes' checks are deleted with those of some",
+        "runtime.deeds:Deeds._delete_checks",
+        "{LABEL_NODE} in ({nodes})",
+        "{LABEL_NODE}",
+        400,
     ),
     (
         "a status is written without its precondition",
