@@ -23,9 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from kairos_operator.allocator import give_back_large_blocks
+    from kairos_operator.allocator import give_back_large_blocks, shorten_tls_buffers
 
     give_back_large_blocks()
+    shorten_tls_buffers()
     from kairos_operator import logs
     from kairos_operator.operator import run
     from kairos_operator.runtime.errors import NoCluster

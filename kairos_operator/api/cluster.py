@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from kairos_operator.api.base import moment
@@ -22,11 +23,13 @@ from kairos_operator.api.names import (
     CONTROL_PLANE_LABELS,
     LABEL_NODE,
     LABEL_NODE_OP,
+    ROLE_LABELS,
 )
 from kairos_operator.api.objects import Owner, parse_owner
 
 # Reasons of a waiting container that only say that all is going its way.
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
+_ROLES_ALONE: dict[tuple[str, ...], dict[str, str]] = {}  # one dict for all pods of a role
 MIRROR = "kubernetes.io/config.mirror"  # the annotation of static pods
 
 
@@ -123,34 +126,6 @@ class PodView:
         return "; ".join(container.message for container in self.containers if container.message)
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaView:
-    """A pod of the operator itself."""
-
-    name: str
-    uid: str
-    node: str
-    labels: Mapping[str, str]
-    owner: Owner | None
-    ready: bool = False
-    ending: bool = False
-
-
-def parse_replica(obj: Mapping[str, Any]) -> ReplicaView:
-    """The view of a v1 Pod that runs the operator."""
-    metadata = obj["metadata"]
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    return ReplicaView(
-        name=metadata["name"],
-        uid=metadata.get("uid", ""),
-        node=(obj.get("spec") or {}).get("nodeName", ""),
-        labels=metadata.get("labels") or {},
-        owner=parse_owner(metadata),
-        ready=any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions),
-        ending="deletionTimestamp" in metadata,
-    )
-
-
 def parse_node(obj: Mapping[str, Any]) -> NodeView:
     """The view of a v1 Node."""
     metadata, status = obj["metadata"], obj.get("status") or {}
@@ -200,8 +175,19 @@ def parse_job(obj: Mapping[str, Any]) -> JobView:
 
 def parse_pod(obj: Mapping[str, Any]) -> PodView:
     """The view of a v1 Pod."""
+    return _pod(obj, _shared(obj["metadata"].get("labels") or {}))
+
+
+def parse_child(obj: Mapping[str, Any]) -> PodView:
+    """The view of an operation's own pod, of whose labels only those are kept that tell its role."""
+    labels = obj["metadata"].get("labels") or {}
+    roles = tuple(label for label in ROLE_LABELS.values() if label in labels)
+    return _pod(obj, _ROLES_ALONE.setdefault(roles, dict.fromkeys(roles, "true")))
+
+
+def _pod(obj: Mapping[str, Any], labels: Mapping[str, str]) -> PodView:
     metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
-    annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
+    annotations = metadata.get("annotations") or {}
     statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
     return PodView(
         name=metadata["name"],
@@ -210,9 +196,9 @@ def parse_pod(obj: Mapping[str, Any]) -> PodView:
         resource_version=metadata.get("resourceVersion", ""),
         node=sys.intern(spec.get("nodeName", "")),
         owner=parse_owner(metadata),
-        node_op=sys.intern(annotations.get(ANNOTATION_NODE_OP) or labels.get(LABEL_NODE_OP, "")),
-        labels=_shared(labels),
-        phase=status.get("phase", ""),
+        node_op=sys.intern(annotations.get(ANNOTATION_NODE_OP) or _label(metadata, LABEL_NODE_OP)),
+        labels=labels,
+        phase=sys.intern(status.get("phase", "")),
         reason=status.get("reason", ""),
         message=status.get("message", ""),
         containers=tuple(_container(one) for one in statuses),
@@ -223,6 +209,11 @@ def parse_pod(obj: Mapping[str, Any]) -> PodView:
         deleting_since=moment(metadata.get("deletionTimestamp")),
         operation_node=sys.intern(annotations.get(ANNOTATION_NODE, "")),
     )
+
+
+def _label(metadata: Mapping[str, Any], name: str) -> str:
+    found: str = (metadata.get("labels") or {}).get(name, "")
+    return found
 
 
 def _shared(labels: Mapping[str, str]) -> dict[str, str]:
@@ -236,11 +227,14 @@ def _container(status: Mapping[str, Any]) -> ContainerView:
     waiting = state.get("waiting") or {}
     trouble = waiting.get("reason", "") not in _STARTING
     words = [waiting.get("reason", ""), waiting.get("message", "")] if trouble else []
-    return ContainerView(
-        name=sys.intern(status.get("name", "")),
+    return _container_once(
+        name=status.get("name", ""),
         waiting=": ".join(word for word in words if word),
         exit_code=ended.get("exitCode"),
         reason=ended.get("reason", ""),
         message=(ended.get("message") or "").strip(),
         restarts=status.get("restartCount") or 0,
     )
+
+
+_container_once = lru_cache(maxsize=1024)(ContainerView)  # most containers of thousands of pods end alike

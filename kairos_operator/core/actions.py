@@ -6,7 +6,7 @@ they mean, writes to nodes the resourceVersion that the decision was made on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -17,11 +17,14 @@ from kairos_operator.api.status import OperationStatus
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make a child of the operation; one of that name that is there already is as good."""
+    """Make a child of the operation; one of that name that is there already is as good.
+
+    `make` returns its body, which is made when its turn comes: those of thousands of nodes wait at once.
+    """
 
     resource: Resource
     name: str
-    body: Mapping[str, Any] = field(repr=False)
+    make: Callable[[], Mapping[str, Any]] = field(repr=False, compare=False)
     node: str = ""
 
     @property

@@ -6,6 +6,8 @@ good whatever it says, a failed pod fails the node. The pod is deleted once its 
 
 from __future__ import annotations
 
+from functools import partial
+
 from kairos_operator.api.cluster import PodView
 from kairos_operator.api.names import Role
 from kairos_operator.api.nodeop import NodeCheck
@@ -85,5 +87,5 @@ def _unfinished(site: Site, role: Role, check: NodeCheck, pod: PodView | None, t
     message = f"{title}: {why}" if why else f"{title} is running"
     if pod is not None:
         return Stay(message, recheck=left)
-    create = Create(PODS, name, check_pod(site.snapshot, site.name, role, check), site.name)
+    create = Create(PODS, name, partial(check_pod, site.snapshot, site.name, role, check), site.name)
     return Stay(message, ((create,),), left)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from kairos_operator.api.cluster import NodeView, ReplicaView
+from kairos_operator.api.cluster import NodeView
 from kairos_operator.api.objects import NodeOp
+from kairos_operator.api.replica import ReplicaView
 from kairos_operator.api.status import NodeStatus, Step
 
 _DUE = frozenset({Step.CLAIM, Step.DRAIN, Step.JOB, Step.REBOOT})

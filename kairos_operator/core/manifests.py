@@ -6,7 +6,7 @@ manager has a say while the node is away (kairos-io/kairos#4362: a reboot of mor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kairos_operator.api.names import (
@@ -152,21 +152,35 @@ def reboot_pod(snapshot: Snapshot, node: str) -> Body:
     return body
 
 
-def reboot_rights(snapshot: Snapshot, node: str) -> Sequence[tuple[Resource, Body]]:
-    """What lets the reboot pod get and patch itself, and nothing else: an account, a Role by name, their binding."""
-    name = child(snapshot.op, ChildKey(Role.REBOOT, node))
-    account = _child(snapshot, SERVICE_ACCOUNTS, node, Role.REBOOT)
-    account["automountServiceAccountToken"] = False
-    role = _child(snapshot, ROLES, node, Role.REBOOT)
-    role["rules"] = [
-        {"apiGroups": [""], "resources": ["pods"], "resourceNames": [name], "verbs": ["get", "patch"]}
+def _account(snapshot: Snapshot, node: str) -> Body:
+    body = _child(snapshot, SERVICE_ACCOUNTS, node, Role.REBOOT)
+    body["automountServiceAccountToken"] = False
+    return body
+
+
+def _role(snapshot: Snapshot, node: str) -> Body:
+    body = _child(snapshot, ROLES, node, Role.REBOOT)
+    names = [body["metadata"]["name"]]
+    body["rules"] = [
+        {"apiGroups": [""], "resources": ["pods"], "resourceNames": names, "verbs": ["get", "patch"]}
     ]
-    binding = _child(snapshot, ROLE_BINDINGS, node, Role.REBOOT)
-    binding["roleRef"] = {"apiGroup": ROLES.group, "kind": ROLES.kind, "name": name}
-    binding["subjects"] = [
-        {"kind": SERVICE_ACCOUNTS.kind, "name": name, "namespace": snapshot.op.meta.namespace}
-    ]
-    return ((SERVICE_ACCOUNTS, account), (ROLES, role), (ROLE_BINDINGS, binding))
+    return body
+
+
+def _binding(snapshot: Snapshot, node: str) -> Body:
+    body = _child(snapshot, ROLE_BINDINGS, node, Role.REBOOT)
+    name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+    body["roleRef"] = {"apiGroup": ROLES.group, "kind": ROLES.kind, "name": name}
+    body["subjects"] = [{"kind": SERVICE_ACCOUNTS.kind, "name": name, "namespace": namespace}]
+    return body
+
+
+REBOOT_RIGHTS: tuple[tuple[Resource, Callable[[Snapshot, str], Body]], ...] = (
+    (SERVICE_ACCOUNTS, _account),
+    (ROLES, _role),
+    (ROLE_BINDINGS, _binding),
+)
+"""What lets a reboot pod get and patch itself, and nothing else: an account, a Role by name, their binding."""
 
 
 def _child(snapshot: Snapshot, resource: Resource, node: str, role: Role) -> Body:

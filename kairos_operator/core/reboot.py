@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kairos_operator.api.names import Role
 from kairos_operator.api.resources import PODS
 from kairos_operator.api.status import RebootStatus, Step
 from kairos_operator.core.actions import Action, Create, Delete
-from kairos_operator.core.manifests import reboot_pod, reboot_rights
+from kairos_operator.core.manifests import REBOOT_RIGHTS, reboot_pod
 from kairos_operator.core.site import Decision, Go, Site, Stay, completed, failed, seconds
 from kairos_operator.core.snapshot import Snapshot
 from kairos_operator.core.trouble import holding_up, last_failure
@@ -131,10 +132,10 @@ def reboot_children(site: Site) -> tuple[Action, ...]:
     if not site.spec.reboot_on_success:
         return ()
     name = site.child(Role.REBOOT)
-    rights = tuple(
-        Create(res, name, body, site.name) for res, body in reboot_rights(site.snapshot, site.name)
+    return tuple(
+        Create(resource, name, partial(make, site.snapshot, site.name), site.name)
+        for resource, make in (*REBOOT_RIGHTS, (PODS, reboot_pod))
     )
-    return (*rights, Create(PODS, name, reboot_pod(site.snapshot, site.name), site.name))
 
 
 def reboot_pod_anew(site: Site) -> tuple[tuple[Action, ...], ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from kairos_operator.api.conditions import ConditionType
@@ -110,7 +111,7 @@ def node_op_body(upgrade: NodeOpUpgrade) -> dict[str, Any]:
 
 def _create(snapshot: UpgradeSnapshot) -> Plan[NodeOpUpgradeStatus]:
     upgrade = snapshot.upgrade
-    create = Create(NODE_OPS, upgrade.meta.name, node_op_body(upgrade))
+    create = Create(NODE_OPS, upgrade.meta.name, partial(node_op_body, upgrade))
     refusal = snapshot.refusals.get(create.subject)
     message = f"Cannot create the NodeOp yet: {refusal}" if refusal else "Starting"
     changes = {"phase": Phase.RUNNING, "node_op_name": upgrade.meta.name, "message": message}

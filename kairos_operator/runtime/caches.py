@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kairos_operator.api.cluster import JobView, NodeView, PodView, parse_job, parse_node, parse_pod
+from kairos_operator.api.cluster import JobView, NodeView, PodView, parse_child, parse_job, parse_node
 from kairos_operator.api.names import LABEL_NODE_OP
 from kairos_operator.api.objects import NodeOp, NodeOpUpgrade, parse_node_op, parse_node_op_upgrade
 from kairos_operator.api.resources import JOBS, NODE_OP_UPGRADES, NODE_OPS, NODES, PODS, Resource
@@ -43,7 +43,7 @@ class Caches:
             Store(parse_node_op_upgrade),
             Store(parse_node),
             Store(parse_job),
-            Store(parse_pod),
+            Store(parse_child),
         )
         caches.node_ops.index(OWNER, lambda op: _owner(op.meta.owner))
         caches.node_ops.index(FLYING, _flying)

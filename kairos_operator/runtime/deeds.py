@@ -74,7 +74,7 @@ class Deeds:
 
     async def _create(self, namespace: str, action: Create) -> None:
         try:
-            created = await self.client.create(action.resource, action.body, namespace)
+            created = await self.client.create(action.resource, action.make(), namespace)
         except AlreadyExists:
             if self.caches.of(action.resource) is None:
                 return

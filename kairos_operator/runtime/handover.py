@@ -12,8 +12,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from kairos_operator.api.cluster import ReplicaView, parse_replica
 from kairos_operator.api.objects import NodeOp
+from kairos_operator.api.replica import ReplicaView, parse_replica
 from kairos_operator.api.resources import PODS
 from kairos_operator.core.handover import heir, reboot_due
 from kairos_operator.runtime.caches import FLYING, Caches

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import logging
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -198,4 +199,8 @@ class _Index(Generic[T]):
 
 def _identify(obj: Mapping[str, Any]) -> tuple[Key, str, int]:
     meta = obj["metadata"]
-    return (meta.get("namespace") or "", meta["name"]), meta.get("uid", ""), int(meta["resourceVersion"])
+    return (
+        (sys.intern(meta.get("namespace") or ""), meta["name"]),
+        meta.get("uid", ""),
+        int(meta["resourceVersion"]),
+    )

@@ -204,10 +204,8 @@ class Rollout(Cluster):
 
     def _create(self, action: Create) -> None:
         number = str(next(self.versions))
-        body = {
-            **action.body,
-            "metadata": {**action.body["metadata"], "uid": f"uid-{number}", "resourceVersion": number},
-        }
+        made = action.make()
+        body = {**made, "metadata": {**made["metadata"], "uid": f"uid-{number}", "resourceVersion": number}}
         if action.resource == JOBS:
             assert action.name not in self.jobs, "a Job is made twice"
             self.jobs[action.name] = parse_job(body)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from kairos_operator.api.cluster import NodeView, ReplicaView, parse_replica
+from kairos_operator.api.cluster import NodeView
 from kairos_operator.api.objects import NodeOp, Owner
+from kairos_operator.api.replica import ReplicaView, parse_replica
 from kairos_operator.api.status import NodeStatus, Outcome, Step
 from kairos_operator.core.handover import heir, reboot_due
 from tests.core.world import at, node, op, record

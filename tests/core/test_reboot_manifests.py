@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kairos_operator.core.manifests import job, reboot_pod, reboot_rights
+from kairos_operator.core.manifests import REBOOT_RIGHTS, job, reboot_pod
 from kairos_operator.core.snapshot import Snapshot
 from tests.core.world import op, snapshot
 
@@ -42,7 +42,7 @@ def test_the_reboot_pod_and_the_job_share_the_sentinels_directory() -> None:
 def test_its_rights_end_at_that_one_pod() -> None:
     facts = _facts()
     name = reboot_pod(facts, "n1")["metadata"]["name"]
-    bodies = {resource.kind: body for resource, body in reboot_rights(facts, "n1")}
+    bodies = {resource.kind: make(facts, "n1") for resource, make in REBOOT_RIGHTS}
     assert list(bodies) == ["ServiceAccount", "Role", "RoleBinding"]
     assert bodies["Role"]["rules"] == [
         {"apiGroups": [""], "resources": ["pods"], "resourceNames": [name], "verbs": ["get", "patch"]}

@@ -21,7 +21,7 @@ from kairos_operator.runtime.events import EventRecorder
 from kairos_operator.runtime.memory import Memory
 
 CLAIM = ClaimNode("n1", "3", Claim("default", "op", "u"), cordon=True)
-CREATE = Create(JOBS, "job", {"metadata": {"name": "job"}}, "n1")
+CREATE = Create(JOBS, "job", lambda: {"metadata": {"name": "job"}}, "n1")
 EVICT = EvictPod("n1", "default", "web", "uid-of-web", None)
 OP = {
     "metadata": {"name": "op", "namespace": "default", "uid": "u", "resourceVersion": "9"},

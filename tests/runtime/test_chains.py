@@ -12,7 +12,7 @@ async def _nothing() -> float | None:
 
 
 def _create(name: str, node: str) -> Create:
-    return Create(PODS, name, {}, node)
+    return Create(PODS, name, dict, node)
 
 
 def test_a_node_is_left_out_until_all_its_chains_are_through_and_then_looked_at() -> None:
