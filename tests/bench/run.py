@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -63,6 +64,7 @@ async def run(
                 _command(kubeconfig, health_port, metrics_port),
                 place / "operator.log",
                 install.OPERATOR_ENVIRONMENT,
+                python=scenario.python or sys.executable,
             )
         )
         await install.operator_ready(health_port, operator)

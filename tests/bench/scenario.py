@@ -30,6 +30,8 @@ class Scenario:
     start_seconds: float = 0.1
     idle_seconds: float = 5.0
     """How long to look on before the upgrade and after it, to see that nothing is asked for."""
+    python: str = ""
+    """The operator's interpreter; "" for the one that runs this."""
 
     @property
     def title(self) -> str:
@@ -96,6 +98,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent-seconds", type=float, default=usual.agent_seconds)
     parser.add_argument("--reboot-seconds", type=float, default=usual.reboot_seconds)
     parser.add_argument("--idle-seconds", type=float, default=usual.idle_seconds)
+    parser.add_argument(
+        "--python",
+        default="",
+        help="the operator's interpreter, such as one with requirements.lock alone, as the image has it",
+    )
 
 
 def scenarios(args: argparse.Namespace) -> list[Scenario]:
@@ -111,6 +118,7 @@ def scenarios(args: argparse.Namespace) -> list[Scenario]:
             agent_seconds=args.agent_seconds,
             reboot_seconds=args.reboot_seconds,
             idle_seconds=args.idle_seconds,
+            python=args.python,
         )
         for nodes in args.nodes
     ]

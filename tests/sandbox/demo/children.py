@@ -56,11 +56,16 @@ class Child:
 
 @asynccontextmanager
 async def running(
-    name: str, command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    environ: Mapping[str, str] | None = None,
+    *,
+    python: str = sys.executable,
 ) -> AsyncIterator[Child]:
     """`python -m <command>` in the repository while the block runs."""
     env = {key: value for key, value in os.environ.items() if key not in _LEFT_OUT} | dict(environ or {})
-    child = Child(name, spawn([sys.executable, "-m", *command], log, env=env, cwd=REPOSITORY), log)
+    child = Child(name, spawn([python, "-m", *command], log, env=env, cwd=REPOSITORY), log)
     try:
         yield child
     finally:
