@@ -31,7 +31,7 @@ from tests.bench import scenario
 from tests.bench.caller import Answers, calling
 from tests.bench.machine import machine
 from tests.bench.probes import Samples, cpu_seconds
-from tests.bench.run import connected, finished, play_world, world_ready
+from tests.bench.run import connected, ended, play_world, world_ready
 from tests.bench.timeline import percentile
 from tests.sandbox.demo import install
 from tests.sandbox.demo.children import Child, free_ports, running
@@ -136,7 +136,7 @@ async def run(wanted: scenario.Scenario, rate: float, place: Path) -> dict[str, 
             await client.create(NODE_OP_UPGRADES, wanted.manifest(), "default")
             both = Both(f"https://localhost:{ports[2]}", context, rate)
             reviews = asyncio.create_task(both.steady(LONGEST))
-            phase = await finished(wanted, api, (operator, world), _progress)
+            phase = await ended(wanted, api, (operator, world), _progress)
             makespan = time.monotonic() - began
             both.over.set()
             busy = await reviews

@@ -47,6 +47,7 @@ def figures(  # long: one figure after another
     programs: Programs,
     health: Health,
     status_bytes: Mapping[str, int],
+    firsts: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Everything that is kept of a run."""
     requests = _requests(scrapes.before, scrapes.after)
@@ -59,6 +60,7 @@ def figures(  # long: one figure after another
         "ideal_seconds": round(ideal, 3),
         "makespan_ratio": round(makespan / ideal, 4) if ideal else None,
         "slot_seconds": _spread(slots),
+        "slot_to_first_write_seconds": _spread(firsts) if firsts else None,
         "gap_seconds": {
             "preflight_to_job": _spread([times.gaps[0] for times in nodes]),
             "ready_to_postflight": _spread([times.gaps[1] for times in nodes]),

@@ -16,17 +16,18 @@ import aiohttp
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS
 from kairos_operator.runtime.kr8s_api import Kr8sApi
 from kairos_operator.runtime.kube_client import KubeClient
-from tests.bench import timeline
+from tests.bench import audit, finished, timeline
 from tests.bench.figures import Programs, Scrapes, figures
 from tests.bench.probes import Health, Samples, cpu_seconds, memory
 from tests.bench.scenario import Scenario
 from tests.bench.world import JOURNAL, READY
-from tests.cluster.controlplane import Cluster, ControlPlane, find_control_plane, start_cluster
+from tests.cluster.controlplane import Cluster, ControlPlane, Options, find_control_plane, start_cluster
 from tests.sandbox.demo import install
 from tests.sandbox.demo.children import Child, free_ports, running
 from tests.waiting import eventually
 
 START_SECONDS = 900.0  # tens of thousands of pods take their time
+SETTLE_SECONDS = 5.0  # until a new leader has caught up
 FINAL = ("Completed", "Failed")
 _TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 
@@ -41,7 +42,8 @@ def control_plane(scenario: Scenario, place: Path, tell: Callable[[str], None]) 
     if not scenario.real:
         yield None
         return
-    with start_cluster(find_control_plane(tell), place / "plane") as cluster:
+    options = Options(api_server_flags=audit.flags(place))
+    with start_cluster(find_control_plane(tell), place / "plane", options) as cluster:
         yield cluster
 
 
@@ -55,6 +57,7 @@ async def run(
         world = await stack.enter_async_context(play_world(scenario, place, kubeconfig))
         client, api = await connected(kubeconfig, world, stack, install_first=real is not None)
         await world_ready(place, world)
+        await finished.create(client, scenario)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         health_port, metrics_port = free_ports(2)
         tell(f"{scenario.title}: starting the operator")
@@ -93,6 +96,7 @@ async def _measured(  # long: what is read before and after must stand side by s
     health: Health,
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
+    await asyncio.sleep(SETTLE_SECONDS)
     ready = await scrape()
     await asyncio.sleep(scenario.idle_seconds)
     pid = operator.popen.pid
@@ -101,7 +105,7 @@ async def _measured(  # long: what is read before and after must stand side by s
     tell(f"{scenario.title}: upgrading")
     began = time.monotonic()
     await client.create(NODE_OP_UPGRADES, scenario.manifest(), "default")
-    phase = await finished(scenario, api, (operator, world), tell)
+    phase = await ended(scenario, api, (operator, world), tell)
     makespan = time.monotonic() - began
     cpu, server_cpu = cpu_seconds(pid) - cpu, cpu_seconds(server) - server_cpu
     after = await scrape()
@@ -115,10 +119,11 @@ async def _measured(  # long: what is read before and after must stand side by s
     if phase != "Completed" or len(nodes) != scenario.nodes:
         raise RunFailedError(f"{scenario.title}: {phase}, {len(nodes)} of {scenario.nodes} nodes")
     scrapes = Scrapes(ready, before, after, later)
-    return figures(scenario, makespan, nodes, scrapes, programs, health, sizes)
+    own = audit.slot_latencies(place / audit.LOG, scenario.concurrency)
+    return figures(scenario, makespan, nodes, scrapes, programs, health, sizes, own)
 
 
-async def finished(
+async def ended(
     scenario: Scenario, api: Kr8sApi, children: tuple[Child, ...], tell: Callable[[str], None]
 ) -> str:
     """Looks at the upgrade as `kubectl get` does, in a few bytes, until it has ended; returns its phase."""

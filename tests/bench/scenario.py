@@ -20,6 +20,8 @@ class Scenario:
     nodes: int = 20
     concurrency: int = 5
     other_pods: int = 0
+    finished: int = 0
+    """Operations on ten nodes each that are over when the operator starts."""
     real: bool = False
     skip: bool = False
     """Whether all nodes are up to date already, so that each is skipped after its preflight."""
@@ -90,6 +92,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="nodes at once; 0 is all (default %(default)s)",
     )
     parser.add_argument("--other-pods", type=int, default=0, help="finished DaemonSet pods on these nodes")
+    parser.add_argument("--finished", type=int, default=0, help="operations that are over already")
     parser.add_argument(
         "--real", action="store_true", help="on a real control plane instead of one in memory"
     )
@@ -112,6 +115,7 @@ def scenarios(args: argparse.Namespace) -> list[Scenario]:
             nodes=nodes,
             concurrency=args.concurrency,
             other_pods=args.other_pods,
+            finished=args.finished,
             real=args.real,
             skip=args.skip,
             speed=args.speed,

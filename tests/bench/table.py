@@ -17,6 +17,8 @@ COLUMNS: Sequence[tuple[str, Callable[[Figures], str]]] = (
     ("makespan / ideal", lambda f: f"{f['makespan_ratio']:.3f}" if f["makespan_ratio"] else "-"),
     ("slot p50 ms", lambda f: f"{1000 * f['slot_seconds']['p50']:.0f}"),
     ("slot p99 ms", lambda f: f"{1000 * f['slot_seconds']['p99']:.0f}"),
+    ("first write p50 ms", lambda f: _first_write(f, "p50")),
+    ("first write p99 ms", lambda f: _first_write(f, "p99")),
     ("requests / node", lambda f: f"{f['requests_per_node']:.1f}"),
     ("CPU ms / node", lambda f: f"{f['operator']['cpu_ms_per_node']:.1f}"),
     ("peak MiB", lambda f: f"{f['operator']['peak_mib']:.0f}"),
@@ -26,6 +28,11 @@ COLUMNS: Sequence[tuple[str, Callable[[Figures], str]]] = (
     ("API server CPU ms / node", lambda f: f"{1000 * f['api_server']['cpu_seconds'] / _nodes(f):.0f}"),
     ("healthz failed", lambda f: f"{f['healthz']['failed']} of {f['healthz']['asked']}"),
 )
+
+
+def _first_write(found: Figures, share: str) -> str:
+    spread = found.get("slot_to_first_write_seconds")
+    return f"{1000 * spread[share]:.0f}" if spread else "-"
 
 
 def _nodes(found: Figures) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench import plot, table
+from tests.bench import audit, plot, table
 from tests.bench.probes import Samples
 from tests.bench.scenario import Scenario
 from tests.bench.timeline import NodeTimes, ideal_seconds, percentile, read, slot_latencies
@@ -50,6 +50,38 @@ def test_a_slot_that_becomes_free_is_the_next_node_s() -> None:
     assert slot_latencies(nodes, 0) == []
     assert nodes[0].own == 1 + 6 + 1
     assert nodes[0].gaps == (1, 1)
+
+
+def _event(name: str, began: int, ended: int, resource: str = "nodes", **more: Any) -> str:
+    """A line of an audit log; times in milliseconds."""
+    times = {"requestReceivedTimestamp": began, "stageTimestamp": ended}
+    moments = {key: f"2026-05-04T12:00:00.{value:03}000Z" for key, value in times.items()}
+    event = {
+        "userAgent": "kairos-operator/1",
+        "objectRef": {"resource": resource, "name": name},
+        "responseStatus": {"code": 200},
+    }
+    return json.dumps(event | moments | more)
+
+
+def test_the_next_nodes_first_write_is_that_of_the_status_that_starts_it(tmp_path: Path) -> None:
+    log = tmp_path / audit.LOG
+    lines = [
+        _event("op", 10, 20, "nodeops", subresource="status"),
+        _event("op-a-preflight-x", 21, 30, "pods"),
+        _event("a", 100, 110),  # claimed
+        _event("a", 200, 220),  # given back
+        _event("a", 230, 240, userAgent="kubelet"),
+        _event("a", 230, 250, responseStatus={"code": 409}),
+        _event("op", 260, 280, "nodeops", subresource="status"),
+        _event("op-b-preflight-x", 290, 300, "pods"),
+        _event("op", 295, 310, "nodeops", subresource="status"),
+        _event("op-b-reboot-x", 400, 410, "pods"),
+    ]
+    log.write_text("\n".join(lines) + "\n")
+    assert audit.slot_latencies(log, 1) == pytest.approx([0.04])
+    assert audit.slot_latencies(log, 0) == []
+    assert audit.slot_latencies(tmp_path / "none", 1) == []
 
 
 def test_a_quantile_is_interpolated_in_its_bucket_and_counts_what_came_since() -> None:
