@@ -63,7 +63,6 @@ class JobView:
     name: str
     namespace: str
     uid: str
-    resource_version: str = field(compare=False)  # news of nothing else is no news
     owner: Owner | None
     node_op: str = ""
     node: str = ""
@@ -94,7 +93,6 @@ class PodView:
     name: str
     namespace: str
     uid: str
-    resource_version: str = field(compare=False)  # news of nothing else is no news
     node: str = ""
     owner: Owner | None = None
     node_op: str = ""
@@ -160,7 +158,6 @@ def parse_job(obj: Mapping[str, Any]) -> JobView:
         name=metadata["name"],
         namespace=sys.intern(metadata.get("namespace", "")),
         uid=metadata.get("uid", ""),
-        resource_version=metadata.get("resourceVersion", ""),
         owner=parse_owner(metadata),
         node_op=sys.intern(annotations.get(ANNOTATION_NODE_OP) or labels.get(LABEL_NODE_OP, "")),
         node=sys.intern(annotations.get(ANNOTATION_NODE) or labels.get(LABEL_NODE, "")),
@@ -193,7 +190,6 @@ def _pod(obj: Mapping[str, Any], labels: Mapping[str, str]) -> PodView:
         name=metadata["name"],
         namespace=sys.intern(metadata.get("namespace", "")),
         uid=metadata.get("uid", ""),
-        resource_version=metadata.get("resourceVersion", ""),
         node=sys.intern(spec.get("nodeName", "")),
         owner=parse_owner(metadata),
         node_op=sys.intern(annotations.get(ANNOTATION_NODE_OP) or _label(metadata, LABEL_NODE_OP)),

@@ -100,7 +100,7 @@ def shortened(text: str, limit: int = MAX_NAME) -> str:
     return f"{text[: limit - 9].rstrip('-._')}-{digest(text, length=8)}"
 
 
-@lru_cache(maxsize=8192)  # asked for again at each look at a node in flight
+@lru_cache(maxsize=4096)  # asked for again at each look at a node in flight
 def child_name(operation: str, uid: str, node: str, role: Role) -> str:
     """The name of an operation's child on a node, at most 63 characters for any legal names.
 

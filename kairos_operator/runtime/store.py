@@ -24,7 +24,7 @@ Key = tuple[str, str]
 
 log = logging.getLogger(__name__)
 
-TOMBSTONES = 10_000  # the oldest go first; a late event is seconds late, not ten thousand deletions
+TOMBSTONES = 2_000  # the oldest go first; a late event is seconds late, not two thousand deletions
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,23 +178,40 @@ class Store(Generic[T]):
 
 
 class _Index(Generic[T]):
-    """Keys of objects under each string that a function returns for their values."""
+    """Keys of objects under each string that a function returns for their values.
+
+    Under most strings is one key, which then stands for itself: thousands of sets of one would be megabytes.
+    """
 
     def __init__(self, keys_of: Callable[[T], Iterable[str]]) -> None:
         self._keys_of = keys_of
-        self._keys: dict[str, set[Key]] = {}
+        self._keys: dict[str, Key | set[Key]] = {}
 
-    def keys(self, value: str) -> set[Key]:
-        return self._keys.get(value, set())
+    def keys(self, value: str) -> Iterable[Key]:
+        found = self._keys.get(value)
+        if isinstance(found, set):
+            return found
+        return () if found is None else (found,)
 
     def put(self, key: Key, old: T | None, new: T | None) -> None:
         for value in self._keys_of(old) if old is not None else ():
-            found = self._keys.get(value, set())
-            found.discard(key)
-            if not found:
-                self._keys.pop(value, None)
+            self._take(value, key)
         for value in self._keys_of(new) if new is not None else ():
-            self._keys.setdefault(value, set()).add(key)
+            self._give(value, key)
+
+    def _take(self, value: str, key: Key) -> None:
+        found = self._keys.get(value)
+        if isinstance(found, set):
+            found.discard(key)
+        if not found or found == key:
+            self._keys.pop(value, None)
+
+    def _give(self, value: str, key: Key) -> None:
+        found = self._keys.get(value)
+        if isinstance(found, set):
+            found.add(key)
+        else:
+            self._keys[value] = key if found in (None, key) else {found, key}
 
 
 def _identify(obj: Mapping[str, Any]) -> tuple[Key, str, int]:

@@ -88,7 +88,6 @@ def pod(name: str, on: str, *, owner: str = "ReplicaSet", namespace: str = "shop
         name=name,
         namespace=namespace,
         uid=f"uid-{name}",
-        resource_version="1",
         node=on,
         owner=controller,
         labels=labels,

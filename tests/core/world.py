@@ -115,7 +115,6 @@ def pod(name: str = "web-1", **facts: Any) -> PodView:
     known: dict[str, Any] = {
         "namespace": "default",
         "uid": f"uid-of-{name}",
-        "resource_version": "1",
         "node": "n1",
         "phase": "Running",
         "owner": Owner("ReplicaSet", "web", "uid-of-web"),
@@ -144,7 +143,7 @@ def role_pod(of: NodeOp, role: Role, on: str = "n1", **facts: Any) -> PodView:
 def job(of: NodeOp, on: str = "n1", **facts: Any) -> JobView:
     """The operation's Job on a node, running."""
     known: dict[str, Any] = {"namespace": of.meta.namespace, "uid": f"uid-of-job-{on}", "owner": owner(of)}
-    known |= {"resource_version": "1", "node": on, "node_op": of.meta.name}
+    known |= {"node": on, "node_op": of.meta.name}
     return JobView(name=child(of, ChildKey(Role.JOB, on)), **{**known, **facts})
 
 
