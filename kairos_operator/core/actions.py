@@ -48,15 +48,19 @@ class Delete:
         return f"delete {self.resource.kind} {self.name}"
 
 
+CheckPod = tuple[str, str, str]
+"""The node that a check pod is for, the pod's name and its UID."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeleteChecks:
     """Remove the check pods of one role on these nodes at once; nothing makes them again, so their labels are enough.
 
-    `pods` are the names and UIDs of those that are known to be there, by node.
+    `pods` are those that are known to be there.
     """
 
     role: Role
-    pods: tuple[tuple[str, str, str], ...]
+    pods: tuple[CheckPod, ...]
 
     @property
     def node(self) -> str:

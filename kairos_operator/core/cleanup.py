@@ -8,7 +8,7 @@ from itertools import islice
 from kairos_operator.api.names import FINALIZER, Role
 from kairos_operator.api.resources import PODS
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Step
-from kairos_operator.core.actions import Action, Delete, DeleteChecks, Note, Plan, SetFinalizer
+from kairos_operator.core.actions import Action, CheckPod, Delete, DeleteChecks, Note, Plan, SetFinalizer
 from kairos_operator.core.claims import giving_back, leftovers
 from kairos_operator.core.site import seconds
 from kairos_operator.core.snapshot import Snapshot
@@ -19,32 +19,40 @@ CHECKS_AT_ONCE = (
     50  # nodes that one request names: their names may have 63 characters, and a URL some thousands
 )
 
+COMPANY_SECONDS = 3.0  # from a node's next step on, for which its check pod waits for others that can go
+
 _LAST_STEP = {Role.PREFLIGHT: (Step.WAITING, Step.PREFLIGHT), Role.POSTFLIGHT: (Step.POSTFLIGHT,)}
 
 
-def chains(snapshot: Snapshot, records: Mapping[str, NodeStatus]) -> Iterator[tuple[Action, ...]]:
-    """What to take away now, given the records that are stored with this plan."""
-    yield from _check_pods(snapshot, records)
-    for name, record in snapshot.op.status.nodes.items():
-        if record.step is Step.DONE:
-            yield from ((action,) for action in _of_done_node(snapshot, name, record))
-
-
-def _check_pods(snapshot: Snapshot, records: Mapping[str, NodeStatus]) -> Iterator[tuple[Action, ...]]:
-    """Check pods go once their verdict is stored; where many nodes are in flight, half as many pods in one request."""
-    in_flight = sum(record.in_flight for record in records.values())
-    least = min(max(in_flight // 2, 1), CHECKS_AT_ONCE)
+def running(snapshot: Snapshot, records: Mapping[str, NodeStatus]) -> Plan[NodeOpStatus]:
+    """What to take away while the operation runs, given the records that are stored with this plan."""
+    found, waiting = list(_of_done_nodes(snapshot)), False
     for role in _LAST_STEP:
         due = tuple(islice(_due(snapshot, records, role), CHECKS_AT_ONCE))
-        if len(due) < least:
-            continue
-        if len(due) > 1:
-            yield (DeleteChecks(role, due),)
-        else:
-            yield from ((Delete(PODS, name, uid, node),) for node, name, uid in due)
+        if _worth_a_request(snapshot, records, due):
+            found.append(_together(role, due))
+        waiting = waiting or bool(due)
+    return Plan(chains=tuple(found), recheck_after=COMPANY_SECONDS if waiting else None)
 
 
-def _due(snapshot: Snapshot, records: Mapping[str, NodeStatus], role: Role) -> Iterator[tuple[str, str, str]]:
+def _together(role: Role, due: tuple[CheckPod, ...]) -> tuple[Action, ...]:
+    if len(due) > 1:
+        return (DeleteChecks(role, due),)
+    return tuple(Delete(PODS, name, uid, node) for node, name, uid in due)
+
+
+def _worth_a_request(
+    snapshot: Snapshot, records: Mapping[str, NodeStatus], due: tuple[CheckPod, ...]
+) -> bool:
+    """Whether half as many check pods can go as nodes are in flight, or one has waited for such company."""
+    in_flight = sum(record.in_flight for record in records.values())
+    if len(due) >= min(max(in_flight // 2, 1), CHECKS_AT_ONCE):
+        return True
+    since = [records[node].step_started_at for node, _, _ in due]
+    return any(at is None or (snapshot.now - at).total_seconds() >= COMPANY_SECONDS for at in since)
+
+
+def _due(snapshot: Snapshot, records: Mapping[str, NodeStatus], role: Role) -> Iterator[CheckPod]:
     stored = snapshot.op.status.nodes
     for key, pod in snapshot.pods.items():
         before, after = stored.get(key.node), records.get(key.node)
@@ -58,11 +66,17 @@ def _due(snapshot: Snapshot, records: Mapping[str, NodeStatus], role: Role) -> I
 def finished(snapshot: Snapshot) -> Plan[NodeOpStatus]:
     """A finished operation only clears up; nothing starts it again."""
     op = snapshot.op
-    found = list(chains(snapshot, op.status.nodes))
+    found = list(running(snapshot, op.status.nodes).chains)
     cordons = any(record.keep_cordon for record in op.status.nodes.values())
     if FINALIZER in op.meta.finalizers and not cordons:
         found.append((SetFinalizer(present=False),))
     return Plan(chains=tuple(found))
+
+
+def _of_done_nodes(snapshot: Snapshot) -> Iterator[tuple[Action, ...]]:
+    for name, record in snapshot.op.status.nodes.items():
+        if record.step is Step.DONE:
+            yield from ((action,) for action in _of_done_node(snapshot, name, record))
 
 
 def _of_done_node(snapshot: Snapshot, name: str, record: NodeStatus) -> Iterator[Action]:

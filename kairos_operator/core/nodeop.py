@@ -68,7 +68,10 @@ def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
         if record.in_flight and name not in snapshot.busy:
             _advance(draft, name, record)
     _start(draft)
-    draft.chains.extend(cleanup.chains(snapshot, draft.records))
+    clearing = cleanup.running(snapshot, draft.records)
+    draft.chains.extend(clearing.chains)
+    if clearing.recheck_after is not None:
+        draft.rechecks.append(clearing.recheck_after)
     return _finish(draft)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class Scenario:
         access = from_kubeconfig(self.installation.plane.kubeconfig)
         async with Fleet(access, FLEET, self.installation.work_dir / "fleet", options) as fleet:
             await self.upgrade_two_nodes(fleet)
+            await self.check_many_nodes()
             await self.lose_a_node(fleet)
             await self.delete_an_operation()
             await self.lose_a_pod()
@@ -74,6 +76,20 @@ class Scenario:
         assert not [
             one for one in (await self.read("pods"))["items"] if one["metadata"]["name"] == "workload"
         ]
+
+    async def check_many_nodes(self) -> None:
+        """The check pods of nodes that are in flight together go together."""
+        body = _operation("many", *(spec.name for spec in FLEET))
+        body["spec"] |= {"preflight": {"command": ["check"], "image": "check:1"}, "concurrency": len(FLEET)}
+        await self.create(body)
+        for node in ("doomed", "patient"):
+            await eventually(partial(self.running, "many", node))
+
+        async def checked() -> bool:
+            return not (await self.read("pods", "--selector=kairos.io/preflight"))["items"]
+
+        await eventually(checked)
+        await self.kubectl("delete", "nodeop", "many", "--timeout=60s")
 
     async def lose_a_node(self, fleet: Fleet) -> None:
         """A node that is deleted in the middle fails, and its Job is ended."""
@@ -191,12 +207,17 @@ def _upgrade(name: str, nodes: list[str]) -> dict[str, Any]:
     }
 
 
-def _operation(name: str, node: str) -> dict[str, Any]:
+def _operation(name: str, *nodes: str) -> dict[str, Any]:
     return {
         "apiVersion": NODE_OP_UPGRADES.api_version,
         "kind": "NodeOp",
         "metadata": {"name": name, "namespace": "default"},
-        "spec": {"command": ["work"], "image": "hangs:1", "cordon": True, "nodeSelector": _these([node])},
+        "spec": {
+            "command": ["work"],
+            "image": "hangs:1",
+            "cordon": True,
+            "nodeSelector": _these(list(nodes)),
+        },
     }
 
 

@@ -10,8 +10,6 @@ from kairos_operator.api.cluster import ContainerView, PodView
 from kairos_operator.api.names import Role
 from kairos_operator.api.objects import NodeOp, Owner
 from kairos_operator.api.status import NodeStatus, Outcome, Step
-from kairos_operator.core.actions import DeleteChecks
-from kairos_operator.core.cleanup import CHECKS_AT_ONCE, _check_pods
 from kairos_operator.core.nodeop import plan
 from kairos_operator.core.snapshot import ChildKey, Snapshot
 from tests.core.world import after, ended, node, op, ours, record, role_pod, snapshot, subjects
@@ -195,41 +193,6 @@ def test_a_check_pod_is_deleted_with_the_plan_that_stores_its_verdict_and_not_be
     made = plan(_facts(Step.PREFLIGHT, over))
     assert made.urgent
     assert [action.subject for chain in made.chains for action in chain] == [f"delete Pod {over.name}"]
-
-
-@pytest.mark.parametrize(
-    ("in_flight", "due", "asked"),
-    [
-        pytest.param(1, 1, "delete Pod", id="one at a time: at once, by its UID"),
-        pytest.param(3, 1, "delete Pod", id="three at a time: at once"),
-        pytest.param(4, 1, "", id="four at a time: the next one comes soon"),
-        pytest.param(4, 2, "delete preflight pods", id="four at a time: two in one request"),
-        pytest.param(40, 19, "", id="many: not yet half as many as are in flight"),
-        pytest.param(40, 20, "delete preflight pods", id="many: half as many"),
-        pytest.param(400, 60, "delete preflight pods", id="a request names no more than fifty"),
-    ],
-)
-def test_check_pods_go_together_where_many_nodes_are_in_flight(in_flight: int, due: int, asked: str) -> None:
-    names = [f"n{number}" for number in range(in_flight)]
-    of = op(records={name: record(Step.JOB, name=name) for name in names}, **CHECKS)
-    pods = {
-        ChildKey(Role.PREFLIGHT, name): role_pod(of, Role.PREFLIGHT, on=name, phase="Succeeded")
-        for name in names[:due]
-    }
-    found = list(_check_pods(snapshot(of, *map(node, names), pods=pods), of.status.nodes))
-    assert len(found) == bool(asked)
-    assert all(action.subject.startswith(asked) for (action,) in found)
-    for action in (action for (action,) in found if isinstance(action, DeleteChecks)):
-        assert action.nodes == tuple(names[: min(due, CHECKS_AT_ONCE)])
-        assert set(action.pods) <= {(key.node, pod.name, pod.uid) for key, pod in pods.items()}
-
-
-def test_the_last_check_pods_wait_for_no_others() -> None:
-    of = op(
-        records={name: record(Step.DONE, Outcome.COMPLETED, name=name) for name in ("n1", "n2")}, **CHECKS
-    )
-    over = {ChildKey(Role.POSTFLIGHT, "n2"): role_pod(of, Role.POSTFLIGHT, on="n2", phase="Succeeded")}
-    assert len(list(_check_pods(snapshot(of, node(), node("n2"), pods=over), of.status.nodes))) == 1
 
 
 def test_a_foreign_check_pod_is_never_deleted() -> None:
