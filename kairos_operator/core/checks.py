@@ -87,5 +87,5 @@ def _unfinished(site: Site, role: Role, check: NodeCheck, pod: PodView | None, t
     message = f"{title}: {why}" if why else f"{title} is running"
     if pod is not None:
         return Stay(message, recheck=left)
-    create = Create(PODS, name, partial(check_pod, site.snapshot, site.name, role, check), site.name)
+    create = Create(PODS, name, partial(check_pod, site.snapshot.bare(), site.name, role, check), site.name)
     return Stay(message, ((create,),), left)

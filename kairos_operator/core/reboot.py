@@ -132,8 +132,9 @@ def reboot_children(site: Site) -> tuple[Action, ...]:
     if not site.spec.reboot_on_success:
         return ()
     name = site.child(Role.REBOOT)
+    bare = site.snapshot.bare()
     return tuple(
-        Create(resource, name, partial(make, site.snapshot, site.name), site.name)
+        Create(resource, name, partial(make, bare, site.name), site.name)
         for resource, make in (*REBOOT_RIGHTS, (PODS, reboot_pod))
     )
 

@@ -7,7 +7,7 @@ in the cache is read live, and only then counts as gone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from kairos_operator.api.cluster import JobView, NodeView, PodView
 from kairos_operator.api.names import FINALIZER, Role, child_name
 from kairos_operator.api.objects import NodeOp
-from kairos_operator.api.status import NodeStatus, Phase, Step
+from kairos_operator.api.status import NodeOpStatus, NodeStatus, Phase, Step
 from kairos_operator.core.rollout import next_in_line
 
 
@@ -81,6 +81,13 @@ class Snapshot:
     refusals: Mapping[str, str] = field(
         default_factory=dict
     )  # what the API server last said, by action subject
+
+    def bare(self) -> Snapshot:
+        """What the bodies of children are made of, and no more: they are made when their turn comes, and the facts
+        about thousands of nodes are not to be kept until then.
+        """
+        op = replace(self.op, status=NodeOpStatus())
+        return Snapshot(op=op, now=self.now, images=self.images, nodes={})
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def _start(site: Site) -> Decision:
         return broken
     if pod is not None and (pod.finished or pod.deleting_since):
         return Stay("Replacing the reboot pod", reboot_pod_anew(site), _patience(site))
-    create = Create(JOBS, name, partial(job, site.snapshot, site.name), site.name)
+    create = Create(JOBS, name, partial(job, site.snapshot.bare(), site.name), site.name)
     chain = (*reboot_children(site), create) if pod is None else (create,)
     refusal = site.refused(*(action.subject for action in chain))
     message = f"Cannot start the Job yet: {refusal}" if refusal else "Starting the Job"

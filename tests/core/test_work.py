@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from kairos_operator.api.cluster import JobView
 from kairos_operator.api.names import Role
 from kairos_operator.api.objects import NodeOp, Owner
 from kairos_operator.api.status import NodeStatus, Outcome, RebootStatus, Step
+from kairos_operator.core.actions import Create
 from kairos_operator.core.nodeop import plan
 from kairos_operator.core.snapshot import ChildKey, Snapshot
 from tests.core.world import (
@@ -54,6 +56,21 @@ def test_the_job_is_made_with_the_plan_that_stores_the_step_and_its_name() -> No
     entry = made.status.nodes["n1"]
     assert entry.step is Step.JOB
     assert [action.subject for chain in made.chains for action in chain] == [f"create Job {entry.job_name}"]
+
+
+@pytest.mark.parametrize("step", [Step.PREFLIGHT, Step.JOB])
+def test_a_body_that_is_made_later_keeps_no_facts_about_thousands_of_nodes_until_then(step: Step) -> None:
+    """Chains of 500 nodes wait for their turn: each with its look's snapshot was tens of megabytes."""
+    check = {"command": ["check"]}
+    records = {"n1": record(step), "n2": record(Step.WAITING)}
+    of = op(records=records, concurrency=1, reboot_on_success=True, preflight=check)
+    facts = snapshot(of, ours(of), node("n2"))
+    creates = [one for chain in plan(facts).chains for one in chain if isinstance(one, Create)]
+    assert len(creates) == (1 if step is Step.PREFLIGHT else 5)
+    for create in creates:
+        kept = [one for one in cast("partial[Any]", create.make).args if isinstance(one, Snapshot)]
+        assert [(one.nodes, one.op.status.nodes) for one in kept] == [({}, {})]
+        assert create.make()["metadata"]["name"] == create.name
 
 
 def test_a_job_that_was_never_seen_is_made() -> None:
