@@ -25,6 +25,10 @@ Check = Callable[[Any, Path], Iterator[Fault]]
 SPEC: Path = ("spec",)
 MAX_ARGUMENT = 131071
 """Bytes of one argument that Linux passes on (MAX_ARG_STRLEN, less the closing NUL)."""
+MAX_COMMAND = 262_144
+"""Bytes of a command with all its arguments: etcd takes 1.5 MiB of an object, of which the status may need 1.25."""
+MAX_EXCLUDED = 65_536
+"""Bytes of all excluded paths: they become arguments of a command, in which each "$" is written twice."""
 ENOUGH = MAX_FAULTS + 1
 """Faults of one field that are looked for: those that are listed, and one to tell that there are more."""
 _CLEAN = re.compile(CLEAN_PATH.rstrip("$"))
@@ -103,6 +107,12 @@ def _command_faults(command: Any, at: Path) -> Iterator[Fault]:
             yield Fault((*at, index), FaultType.INVALID, "must not contain NUL characters", word)
         if len(word.encode(errors="replace")) > MAX_ARGUMENT:
             yield Fault((*at, index), FaultType.TOO_LONG, f"may not be more than {MAX_ARGUMENT} bytes")
+    yield from _too_long_together(command, at, MAX_COMMAND)
+
+
+def _too_long_together(texts: Sequence[Any], at: Path, limit: int) -> Iterator[Fault]:
+    if sum(len(text.encode(errors="replace")) for text in texts if isinstance(text, str)) > limit:
+        yield Fault(at, FaultType.TOO_LONG, f"may not be more than {limit} bytes in all")
 
 
 def _pull_secret_faults(secrets: Any, at: Path) -> Iterator[Fault]:
@@ -141,6 +151,8 @@ def _exclude_path_faults(paths: Any, at: Path) -> Iterator[Fault]:
         elif re.search(r"[\n\r\0]", path):
             detail = "must not contain line breaks or NUL characters"
             yield Fault((*at, index), FaultType.INVALID, detail, path)
+    if isinstance(paths, list):
+        yield from _too_long_together(paths, at, MAX_EXCLUDED)
 
 
 def _drain_faults(spec: Mapping[str, Any]) -> Iterator[Fault]:

@@ -26,7 +26,7 @@ from tests.webhooks.strategies import NODE_OPS as NODE_OP_SPECS
 from webhooks.defaults import defaulted, patch_for
 from webhooks.labels import subdomain_fault, value_fault
 from webhooks.review import Door, Knowledge, answer, mutate, parse, render, validate
-from webhooks.validate import faults_of
+from webhooks.validate import MAX_EXCLUDED, faults_of
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 SPECS = {NODE_OPS: NODE_OP_SPECS, NODE_OP_UPGRADES: UPGRADES}
@@ -137,6 +137,16 @@ def test_the_node_op_of_an_upgrade_that_validation_accepts_is_accepted(
     body = node_op_body(parse_node_op_upgrade(obj))
     assert faults_of(NODE_OPS, defaulted(NODE_OPS, body, "other:1")) == ()
     assert [fault for value in body["metadata"]["labels"].values() if (fault := value_fault(value))] == []
+
+
+def test_the_longest_excluded_paths_fit_into_the_node_op_that_is_made_of_them() -> None:
+    """Each "$" of theirs is written twice there."""
+    paths = ["/" + "$" * 4095] * 16
+    assert sum(map(len, paths)) == MAX_EXCLUDED
+    obj = whole(NODE_OP_UPGRADES, {"image": "a:1", "excludePaths": paths}, "x")
+    assert faults_of(NODE_OP_UPGRADES, obj) == ()
+    body = node_op_body(parse_node_op_upgrade(obj))
+    assert faults_of(NODE_OPS, body) == ()
 
 
 @pytest.mark.parametrize("door", [mutate, validate])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.webhooks.objects import Object, node_op, resource_of, upgrade
 from webhooks.faults import Fault, FaultType, invalid_status, shown
-from webhooks.validate import MAX_ARGUMENT, faults_of
+from webhooks.validate import MAX_ARGUMENT, MAX_COMMAND, MAX_EXCLUDED, faults_of
 
 
 def said(obj: Object) -> list[str]:
@@ -152,6 +152,14 @@ BAD: list[tuple[Object, str]] = [
         "metadata.generateName: Invalid value",
     ),
     ({"kind": "NodeOpUpgrade", "metadata": {"name": "a"}, "spec": {}}, "spec.image: Required value"),
+    (
+        node_op(command=["x" * 131_000] * 3),
+        f"spec.command: Too long: may not be more than {MAX_COMMAND} bytes in all",
+    ),
+    (
+        upgrade(excludePaths=["/" + "é" * 2000] * 17),
+        f"spec.excludePaths: Too long: may not be more than {MAX_EXCLUDED} bytes in all",
+    ),
     (upgrade(excludePaths=["etc"]), 'spec.excludePaths[0]: Invalid value: "etc": must be an absolute path'),
     (upgrade(excludePaths=["/a", "/b\nc"]), "spec.excludePaths[1]: Invalid value"),
     (
