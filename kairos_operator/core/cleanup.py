@@ -16,9 +16,8 @@ from kairos_operator.core.snapshot import Snapshot
 DELETION_PATIENCE_SECONDS = 300  # after which a deletion no longer waits for nodes that cannot be written
 
 CHECKS_AT_ONCE = (
-    50  # nodes that one request names: their names may have 63 characters, and a URL some thousands
+    50  # nodes in one request: their labels may have 63 characters each, and a URL some thousands
 )
-
 COMPANY_SECONDS = 3.0  # from a node's next step on, for which its check pod waits for others that can go
 
 _LAST_STEP = {Role.PREFLIGHT: (Step.WAITING, Step.PREFLIGHT), Role.POSTFLIGHT: (Step.POSTFLIGHT,)}
