@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,11 @@ class Subject:
         """The operation's metadata."""
         return self.obj.meta
 
+    def lasting(self) -> Subject:
+        """The same for what goes on after this look, without the entries of its nodes: there may be thousands."""
+        status = self.obj.status.model_copy(update={"node_statuses": None})
+        return replace(self, obj=replace(self.obj, status=status))
+
 
 @dataclass(frozen=True, slots=True)
 class Applier:
@@ -77,10 +82,10 @@ class Applier:
                 waits.append(left)
         if plan.status is None:
             self._say(subject, subject.obj.status, plan.notes)
-        awaited = []
+        awaited, lasting = [], subject.lasting()
         for chain in plan.chains:
             if begin is not None and chain[0].node:
-                begin(chain, partial(self._chain, subject, chain))
+                begin(chain, partial(self._chain, lasting, chain))
             else:
                 awaited.append(self._chain(subject, chain))
         done = await asyncio.gather(*awaited)
@@ -112,7 +117,7 @@ class Applier:
             log.log(
                 logging.WARNING if note.type == "Warning" else logging.INFO, "%s", note.text, extra=fields
             )
-            self._publish(about, note, many=len(status.nodes) > MANY_NODES)
+            self._publish(about, note, many=_count(status) > MANY_NODES)
 
     def _publish(self, about: list[dict[str, str]], note: Note, *, many: bool) -> None:
         """Whoever looks at a node's part looks at the node, or at the operation that the user made. Where there are
@@ -193,3 +198,7 @@ class Applier:
             subject.memory.released.add(action.node)
         if note is not None:
             self._say(subject, subject.obj.status, (note,))
+
+
+def _count(status: OperationStatus) -> int:
+    return status.summary.total if status.summary else len(status.nodes)
