@@ -143,11 +143,11 @@ def _entry_once(names: tuple[str, ...], values: tuple[Any, ...]) -> NodeStatus:
 
 
 def _entry(told: Any) -> Any:
-    """An entry read from the wire. Of thousands most stay as they were at each write: the same words are read once and
-    give the same value, also in an upgrade, whose entries are those of its NodeOp.
+    """An entry read from the wire. Those of nodes that wait or are done, which are most of thousands, stay as they are:
+    the same words are read once and give the same value, also in an upgrade, whose entries are those of its NodeOp.
     """
-    if not isinstance(told, dict) or "step" not in told:
-        return told  # the Go operator's have no step, which the model finds out
+    if not isinstance(told, dict) or told.get("step") not in ("Waiting", "Done"):
+        return told
     try:
         names = tuple(told)
         values = tuple(sys.intern(value) if type(value) is str else value for value in told.values())
