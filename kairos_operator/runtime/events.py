@@ -171,6 +171,8 @@ class EventRecorder:
             await self._client.create(CORE_EVENTS, body, body["metadata"]["namespace"])
         except AlreadyExists:
             log.debug("the event was written by an earlier attempt")
+        # A thousand series are remembered; what is needed of one that is written is its name, and for the log.
+        series.body = {key: body[key] for key in ("metadata", "reason", "message")}
 
     async def _patch(self, series: _Series, count: int) -> None:
         meta = series.body["metadata"]
