@@ -139,7 +139,8 @@ def _bytes(before: Samples, after: Samples) -> dict[str, int]:
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {name: round(percentile(values, share), 4) for name, share in (("p50", 0.5), ("p99", 0.99))}
+    shares = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+    return {name: round(percentile(values, share), 4) for name, share in shares}
 
 
 def _mib(size: int) -> float:

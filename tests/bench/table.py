@@ -18,6 +18,7 @@ COLUMNS: Sequence[tuple[str, Callable[[Figures], str]]] = (
     ("slot p50 ms", lambda f: f"{1000 * f['slot_seconds']['p50']:.0f}"),
     ("slot p99 ms", lambda f: f"{1000 * f['slot_seconds']['p99']:.0f}"),
     ("first write p50 ms", lambda f: _first_write(f, "p50")),
+    ("first write p90 ms", lambda f: _first_write(f, "p90")),
     ("first write p99 ms", lambda f: _first_write(f, "p99")),
     ("requests / node", lambda f: f"{f['requests_per_node']:.1f}"),
     ("CPU ms / node", lambda f: f"{f['operator']['cpu_ms_per_node']:.1f}"),
@@ -32,7 +33,7 @@ COLUMNS: Sequence[tuple[str, Callable[[Figures], str]]] = (
 
 def _first_write(found: Figures, share: str) -> str:
     spread = found.get("slot_to_first_write_seconds")
-    return f"{1000 * spread[share]:.0f}" if spread else "-"
+    return f"{1000 * spread[share]:.0f}" if spread and share in spread else "-"
 
 
 def _nodes(found: Figures) -> int:
