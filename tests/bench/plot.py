@@ -22,13 +22,16 @@ CHARTS: Sequence[tuple[str, Callable[[Figures], float]]] = (
 
 
 def svg(runs: Sequence[Figures]) -> str:
-    """One chart for each figure; runs of one kind (API server and concurrency) are one line."""
+    """One chart for each figure; runs of one kind are one line.
+
+    One kind is one API server, and the same number or the same share of nodes at once.
+    """
     groups: dict[str, list[Figures]] = {}
     for found in sorted(runs, key=lambda found: found["scenario"]["nodes"]):
         scenario = found["scenario"]
         where = "real" if scenario["real"] else "memory"
         skip = ", all skipped" if scenario.get("skip") else ""
-        groups.setdefault(f"{where}{skip}, C={scenario['concurrency']}", []).append(found)
+        groups.setdefault(f"{where}{skip}, C={_share(scenario)}", []).append(found)
     rows = math.ceil(len(CHARTS) / COLUMNS)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH * COLUMNS} {HEIGHT * rows + 24}" '
@@ -40,6 +43,11 @@ def svg(runs: Sequence[Figures]) -> str:
         parts.append(f'<g transform="{place}">{_chart(title, value, groups)}</g>')
     parts.append(_legend(list(groups), HEIGHT * rows + 14))
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _share(scenario: Mapping[str, Any]) -> str:
+    nodes, at_once = scenario["nodes"], scenario["concurrency"]
+    return "N/10" if at_once * 10 == nodes else str(at_once)
 
 
 def _chart(title: str, value: Callable[[Figures], float], groups: Mapping[str, Sequence[Figures]]) -> str:
