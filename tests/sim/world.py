@@ -85,7 +85,9 @@ class World:
             self._jobs.job_made(job)
         elif change.resource == NODES and change.new is None:
             self._garbage.node_gone(change.name)
-        if change.new is None or "deletionTimestamp" in change.new["metadata"]:
+        # A child that comes after its owner has gone is collected like one that was there before.
+        owned = change.old is None and owner_uid(change.obj) != ""
+        if owned or change.new is None or "deletionTimestamp" in change.new["metadata"]:
             self._garbage.something_gone()
 
     def _pod_changed(self, change: Change) -> None:
