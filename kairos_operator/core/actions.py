@@ -1,7 +1,8 @@
 """What a plan may ask for: a closed union of plain values, each of which reads as a sentence in the log.
 
 Every action may be done twice to the same effect: creates carry derived names, deletes and evictions the UID of what
-they mean, writes to nodes the resourceVersion that the decision was made on.
+they mean (or the labels of check pods whose nodes are past their check), writes to nodes the resourceVersion that the
+decision was made on.
 """
 
 from __future__ import annotations

@@ -7,13 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from kairos_operator.api.cluster import JobView, PodView
-from kairos_operator.api.names import LABEL_POSTFLIGHT, LABEL_PREFLIGHT, LABEL_REBOOT, Role
+from kairos_operator.api.names import ROLE_LABELS, Role
 from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.resources import JOBS, PODS, Resource
 from kairos_operator.core.snapshot import ChildKey, Needs, child
 from kairos_operator.runtime.caches import OWNER, Caches
-
-_ROLES = {LABEL_PREFLIGHT: Role.PREFLIGHT, LABEL_POSTFLIGHT: Role.POSTFLIGHT, LABEL_REBOOT: Role.REBOOT}
 
 
 @dataclass(slots=True)
@@ -80,7 +78,7 @@ class ChildFinder:
             known.jobs[job.node] = job
             known.job_pods[job.node] = tuple(self.caches.pods.lookup(OWNER, job.uid))
         for pod in self.caches.pods.lookup(OWNER, op.meta.uid):
-            role = next((role for label, role in _ROLES.items() if label in (pod.labels or ())), None)
+            role = next((role for role, label in ROLE_LABELS.items() if label in (pod.labels or ())), None)
             if role is not None:
                 known.pods[ChildKey(role, pod.operation_node)] = pod
         return known

@@ -179,24 +179,3 @@ async def test_a_namespace_goes_with_all_that_is_in_it(api: Api) -> None:
     await api.eventually(widget_is_going)
     (await api.patch(api.path("widgets", "w", group=GROUP), {"metadata": {"finalizers": None}})).ok()
     await api.gone(path)
-
-
-async def test_a_collection_is_deleted_as_far_as_its_labels_are_asked_for(api: Api) -> None:
-    for name, node, check in (
-        ("a", "n1", "true"),
-        ("b", "n2", "true"),
-        ("c", "n3", "true"),
-        ("d", "n1", None),
-    ):
-        body = pod()
-        labels = {"kairos.io/node": node, **({"kairos.io/preflight": check} if check else {})}
-        body["metadata"] |= {"name": name, "labels": labels}
-        (await api.post(api.path("pods"), body)).ok()
-    selector = "kairos.io/node in (n1,n2,nobody),kairos.io/preflight=true"
-    found = (await api.delete(api.path("pods"), labelSelector=selector)).ok()
-    assert found["kind"] == "PodList"
-    assert sorted(one["metadata"]["name"] for one in found["items"]) == ["a", "b"]
-    left = (await api.get(api.path("pods"))).ok()["items"]
-    assert sorted(one["metadata"]["name"] for one in left) == ["c", "d"]
-    none = (await api.delete(api.path("pods"), labelSelector=selector)).ok()
-    assert none["items"] == []

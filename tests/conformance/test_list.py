@@ -121,7 +121,11 @@ async def test_metadata_alone(api: Api) -> None:
 
 
 async def test_a_collection_is_deleted_by_selector(api: Api) -> None:
-    for name, value in (("a", "1"), ("b", "1"), ("c", "2")):
-        (await api.post(api.path("secrets"), {"metadata": {"name": name, "labels": {"k": value}}})).ok()
-    (await api.delete(api.path("secrets"), labelSelector="k=1")).ok()
+    for name, labels in (("a", {"k": "1", "on": "true"}), ("b", {"k": "2", "on": "true"}), ("c", {"k": "1"})):
+        (await api.post(api.path("secrets"), {"metadata": {"name": name, "labels": labels}})).ok()
+    selector = "k in (1,2,nothing),on=true"
+    found = (await api.delete(api.path("secrets"), labelSelector=selector)).ok()
+    assert found["kind"] == "SecretList"
+    assert [one["metadata"]["name"] for one in found["items"]] == ["a", "b"]
+    assert (await api.delete(api.path("secrets"), labelSelector=selector)).ok()["items"] == []
     assert await _names(api, "secrets") == ["c"]

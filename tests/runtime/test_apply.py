@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from kairos_operator.api.status import NodeOpStatus, NodeStatus, Phase
 from kairos_operator.core.actions import Action, ClaimNode, Create, EvictPod, Note, Plan
 from kairos_operator.runtime.apply import MANY_NODES, Applier, Subject
 from kairos_operator.runtime.caches import Caches
+from kairos_operator.runtime.chains import Do
 from kairos_operator.runtime.client import Client
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.deeds import Deeds
@@ -183,4 +185,27 @@ async def test_an_operation_on_many_nodes_publishes_only_how_each_ended_and_all_
     )
     status = NodeOpStatus(node_statuses={f"n{number}": NodeStatus() for number in range(nodes)})
     await applier.plan(_subject(), Plan(status=status, urgent=True, notes=_NOTES))
+    assert recorder.said == told
+
+
+@pytest.mark.parametrize(
+    ("nodes", "told"), [(1, [("NodeOp", "Cordoned"), ("Node", "Cordoned")]), (MANY_NODES + 1, [])]
+)
+async def test_what_goes_on_after_a_look_keeps_no_entries_and_knows_how_many_there_are(
+    nodes: int, told: list[tuple[str, str]]
+) -> None:
+    caches, recorder = Caches.empty(), _Recorder()
+    caches.nodes.observed({"metadata": {"name": "n1", "uid": "u1", "resourceVersion": "1"}})
+    applier = Applier(
+        Deeds(cast("Client", _Client()), caches), cast("Clock", _Clock()), cast("EventRecorder", recorder)
+    )
+    entries = {f"n{number}": {"phase": "Pending", "step": "Waiting"} for number in range(nodes)}
+    status = {"nodeStatuses": entries, "summary": {"total": nodes}}
+    subject = Subject(NODE_OPS, parse_node_op({**OP, "status": status}), Memory())
+    begun: list[Do] = []
+    await applier.plan(subject, Plan(chains=((CLAIM,),)), lambda _, do: begun.append(do))
+    (do,) = begun
+    kept = cast("partial[Any]", do).args[0]
+    assert kept.obj.status.nodes == {}
+    await do()
     assert recorder.said == told
