@@ -95,10 +95,12 @@ def test_what_runs_is_ended_before_the_node_is_given_back() -> None:
     assert [action.subject.split()[0] for action in chain] == ["delete", "delete", "release"]
 
 
-def test_a_node_in_the_middle_of_a_reboot_is_left_to_come_back() -> None:
-    of = _deleted({"n1": record(Step.REBOOT)}, reboot_on_success=True)
+@pytest.mark.parametrize("stored", [Step.JOB, Step.REBOOT])
+def test_a_node_in_the_middle_of_a_reboot_is_left_to_come_back(stored: Step) -> None:
+    of = _deleted({"n1": record(stored)}, reboot_on_success=True)
     pods = {ChildKey(Role.REBOOT, "n1"): role_pod(of, Role.REBOOT, reboot_state="completed")}
-    assert subjects(snapshot(of, ours(of), pods=pods)) == ["release node n1"]
+    jobs = {"n1": job(of, complete=True)}
+    assert subjects(snapshot(of, ours(of), jobs=jobs, pods=pods)) == ["release node n1"]
 
 
 @pytest.mark.parametrize(

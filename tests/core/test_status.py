@@ -167,7 +167,8 @@ def test_only_the_node_that_changed_has_a_new_time() -> None:
     ("change", "urgent"),
     [
         ({"message": "another"}, False),
-        ({"step": Step.REBOOT}, True),
+        ({"step": Step.REBOOT}, False),
+        ({"step": Step.POSTFLIGHT}, True),
         ({"outcome": Outcome.FAILED}, True),
         ({"job_uid": "seen"}, True),
         ({"keep_cordon": True}, True),
