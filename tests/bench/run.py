@@ -42,7 +42,9 @@ def control_plane(scenario: Scenario, place: Path, tell: Callable[[str], None]) 
     if not scenario.real:
         yield None
         return
-    options = Options(api_server_flags=audit.flags(place))
+    # Finished pods of others are to stay, also of nodes that are not there yet.
+    without = ("--controllers=-pod-garbage-collector-controller",) if scenario.other_pods else ()
+    options = Options(api_server_flags=audit.flags(place), controller_manager_flags=without)
     with start_cluster(find_control_plane(tell), place / "plane", options) as cluster:
         yield cluster
 

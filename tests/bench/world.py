@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import yaml
 
-from kairos_operator.api.resources import NODES, PODS
+from kairos_operator.api.resources import NODES, PODS, Resource
 from tests.bench.scenario import Scenario
 from tests.sandbox.apiserver import ApiServer
 from tests.sandbox.fleet import Fleet, FleetOptions, from_kubeconfig
@@ -26,6 +26,7 @@ from tests.sandbox.store import Store, random_suffix, random_uid, wall_clock
 
 READY = "ready"
 JOURNAL = "journal.jsonl"
+CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps")
 _AT_ONCE = 64
 _ENDED = {"status": {"phase": "Succeeded"}}
 
@@ -39,18 +40,21 @@ async def play(scenario: Scenario, directory: Path, kubeconfig: Path) -> None:
         store = None if scenario.real else await _serve(directory, kubeconfig, stack)
         access = from_kubeconfig(kubeconfig)
         options = FleetOptions(
-            speed=scenario.speed, plays_job_controller=not scenario.real, runs_programs=False
+            speed=scenario.speed,
+            plays_job_controller=not scenario.real,
+            runs_programs=False,
+            heartbeats=scenario.heartbeats,
         )
+        api = Api(access)
+        await api.open()
+        stack.push_async_callback(api.close)
+        await _other_pods(api, store, scenario)  # before there are kubelets: they are over when those see them
         (directory / "fleet").mkdir()
         fleet = Fleet(access, scenario.specs(), directory / "fleet", options)
         journal = stack.enter_context((directory / JOURNAL).open("w"))
         fleet.journal.listener = lambda record: _write(journal, record)
         await stack.enter_async_context(fleet)
-        api = Api(access)
-        await api.open()
-        stack.push_async_callback(api.close)
         await _furnish(api, scenario)
-        await _other_pods(api, store, scenario)
         (directory / READY).touch()
         await told.wait()
 
@@ -86,10 +90,15 @@ async def _furnish(api: Api, scenario: Scenario) -> None:
 
 async def _other_pods(api: Api, store: Store | None, scenario: Scenario) -> None:
     """Pods that an upgrade has nothing to do with, but that lie in the same cluster, and in each drain's list."""
+    if not scenario.other_pods:
+        return
+    # Theirs is an owner that is there: what has none is collected as garbage.
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}}
+    owner = await api.call("POST", CONFIG_MAPS.path("default"), body)
     names = [spec.name for spec in scenario.specs()]
     for first in range(0, scenario.other_pods, _AT_ONCE):
         numbers = range(first, min(first + _AT_ONCE, scenario.other_pods))
-        pods = [_pod(f"other-{number:06}", names[number % len(names)]) for number in numbers]
+        pods = [_pod(f"other-{number:06}", names[number % len(names)], owner) for number in numbers]
         if store is None:
             await asyncio.gather(*(_other_pod(api, pod) for pod in pods))
             continue
@@ -106,12 +115,12 @@ async def _other_pod(api: Api, pod: dict[str, Any]) -> None:
     await api.call("PATCH", PODS.path("default", pod["metadata"]["name"], "status"), _ENDED, media=MERGE)
 
 
-def _pod(name: str, node: str) -> dict[str, Any]:
-    owner = {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "name": "other",
-        "uid": "5f0d4d8e-8a8c-4a51-9a07-0f0d1c0a8d11",
+def _pod(name: str, node: str, owner: dict[str, Any]) -> dict[str, Any]:
+    reference = {
+        "apiVersion": "v1",
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
         "controller": True,
     }
     environment = [{"name": f"SETTING_{number}", "value": "x" * 40} for number in range(20)]
@@ -121,7 +130,7 @@ def _pod(name: str, node: str) -> dict[str, Any]:
         "metadata": {
             "name": name,
             "labels": {"app.kubernetes.io/name": "other", "app.kubernetes.io/instance": name},
-            "ownerReferences": [owner],
+            "ownerReferences": [reference],
         },
         "spec": {
             "nodeName": node,

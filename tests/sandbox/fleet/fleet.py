@@ -50,6 +50,8 @@ class FleetOptions:
     """Whether the operator's scripts and reboot program run for real, or as models of themselves."""
     image_release: ImageRelease = release_of_image
     in_flight: int = 32
+    heartbeats: bool = True
+    """Whether the nodes have Leases that are renewed."""
 
 
 class Fleet:
@@ -78,7 +80,8 @@ class Fleet:
         if self._requests is not None:
             self._requests.open()
         await asyncio.gather(*(self._register(one) for one in self._kubelets.values()))
-        self._driver.spawn(renew_leases(self._api, self._names_of_nodes_up))
+        if self.options.heartbeats:
+            self._driver.spawn(renew_leases(self._api, self._names_of_nodes_up))
         await self._driver.start()
 
     async def stop(self) -> None:
