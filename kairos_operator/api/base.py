@@ -38,6 +38,7 @@ def timestamp(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).isoformat()[:19]}Z"
 
 
+@lru_cache(maxsize=4096)  # one value for all who say the same time
 def whole_seconds(moment: datetime) -> datetime:
     """`moment` as it reads after a round trip through the API, so that it equals what is stored."""
     if moment.tzinfo is not UTC:

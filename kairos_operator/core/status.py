@@ -146,8 +146,8 @@ def urgent(old: OperationStatus, new: OperationStatus) -> bool:
 def _facts(record: NodeStatus | None) -> tuple[object, ...]:
     if record is None:
         return ()
-    # Nothing is done because a node is at Reboot: what reboots it stands since before the Job. So that step may be stored
-    # together with what comes next.
+    # Nothing is done because a node is at Reboot: what reboots it stands since before the Job. So that step may be
+    # stored together with what comes next.
     step = Step.JOB if record.step is Step.REBOOT else record.step
     return (
         step,

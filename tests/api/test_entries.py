@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from pydantic import ValidationError
 
@@ -37,3 +39,15 @@ def test_a_copy_of_an_entry_leaves_those_alone_that_say_the_same_fields() -> Non
     copy = found["n1"].model_copy(update={"job_name": "job"})
     assert copy.model_fields_set == found["n2"].model_fields_set | {"job_name"}
     assert found["n1"].render() == DONE
+
+
+def test_what_there_are_thousands_of_takes_less_room_than_a_value_of_its_own() -> None:
+    time = "2026-11-28T20:00:00Z"
+    names = [f"n{number}" for number in range(100)]
+    told = {name: {**DONE, "message": name, "lastUpdated": time, "startedAt": time} for name in names}
+    found = NodeOpStatus.model_validate({"nodeStatuses": told}).nodes
+    own = NodeStatus.model_validate(told["n99"])
+    assert found["n99"] == own
+    assert found["n99"].render() == told["n99"]
+    assert found["n99"].started_at is found["n98"].last_updated
+    assert 2 * sys.getsizeof(vars(found["n99"])) < sys.getsizeof(vars(own))

@@ -93,7 +93,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         default=usual.concurrency,
         help="nodes at once; 0 is all (default %(default)s)",
     )
-    parser.add_argument("--other-pods", type=int, default=0, help="finished pods of another owner on these nodes")
+    parser.add_argument(
+        "--other-pods", type=int, default=0, help="finished pods of another owner on these nodes"
+    )
     parser.add_argument("--finished", type=int, default=0, help="operations that are over already")
     parser.add_argument(
         "--real", action="store_true", help="on a real control plane instead of one in memory"

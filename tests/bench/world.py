@@ -48,7 +48,9 @@ async def play(scenario: Scenario, directory: Path, kubeconfig: Path) -> None:
         api = Api(access)
         await api.open()
         stack.push_async_callback(api.close)
-        await _other_pods(api, store, scenario)  # before there are kubelets: they are over when those see them
+        await _other_pods(
+            api, store, scenario
+        )  # before there are kubelets: they are over when those see them
         (directory / "fleet").mkdir()
         fleet = Fleet(access, scenario.specs(), directory / "fleet", options)
         journal = stack.enter_context((directory / JOURNAL).open("w"))
