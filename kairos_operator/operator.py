@@ -38,6 +38,7 @@ from kairos_operator.runtime.metrics import Metrics
 from kairos_operator.runtime.news import Key
 from kairos_operator.runtime.observe import Observer
 from kairos_operator.runtime.queue import Queue
+from kairos_operator.runtime.read_json import read_json
 from kairos_operator.runtime.reflector import Reflector
 from kairos_operator.runtime.rollout_metrics import RolloutMetrics
 from kairos_operator.runtime.trim import trimmed
@@ -76,6 +77,7 @@ class Operator:
             on_call=metrics.count_call,
             on_bytes=metrics.count_bytes,
             trim=trimmed,
+            decode=read_json,
         )
         caches = Caches.empty()
         ended = {res: metrics.follow_store(res.plural, caches.size(res)) for res in caches.resources}
@@ -141,8 +143,8 @@ async def _until_told(operator: Operator) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    background = [asyncio.create_task(r.run()) for r in operator.reflectors]
-    background.append(asyncio.create_task(operator.recorder.run()))
+    running = [operator.recorder.run(), *(reflector.run() for reflector in operator.reflectors)]
+    background = [asyncio.create_task(one) for one in running]
     background.append(asyncio.create_task(follow_lag(operator.metrics.count_lag)))
     background.append(asyncio.create_task(operator.endpoints.keep()))
     if operator.admission is not None:
@@ -245,6 +247,5 @@ def _elector(settings: Settings, api: Kr8sApi, clock: Clock, metrics: Metrics) -
 def _queue(metrics: Metrics) -> Queue[Key]:
     depth: list[Queue[Key]] = []
     on_start = metrics.follow_queue("operations", lambda: len(depth[0]) if depth else 0)
-    queue: Queue[Key] = Queue(Backoff(0.2, 30.0), on_start=on_start)
-    depth.append(queue)
-    return queue
+    depth.append(Queue(Backoff(0.2, 30.0), on_start=on_start))
+    return depth[0]

@@ -46,6 +46,7 @@ def whole_seconds(moment: datetime) -> datetime:
     return moment.replace(microsecond=0) if moment.microsecond else moment
 
 
+@lru_cache(maxsize=4096)
 def moment(text: str | None) -> datetime | None:
     """The time that a metav1.Time or MicroTime says, or None where there is none."""
     return datetime.fromisoformat(text) if text else None

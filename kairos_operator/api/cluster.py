@@ -140,7 +140,7 @@ def parse_node(obj: Mapping[str, Any]) -> NodeView:
         unschedulable=bool((obj.get("spec") or {}).get("unschedulable")),
         ready=ready.get("status") == "True",
         ready_since=moment(ready.get("lastTransitionTime")),
-        ready_reason=ready.get("message") or ready.get("reason") or "",
+        ready_reason=sys.intern(ready.get("message") or ready.get("reason") or ""),
         boot_id=(status.get("nodeInfo") or {}).get("bootID", ""),
         cordoned_by=annotations.get(ANNOTATION_CORDONED_BY, ""),
         claimed_by=annotations.get(ANNOTATION_CLAIMED_BY, ""),

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from kairos_operator.api.base import ApiModel, Time
 from kairos_operator.api.conditions import Condition, ConditionType
+from kairos_operator.api.lean import lean
 
 
 class Phase(StrEnum):
@@ -138,27 +139,13 @@ _ONCE: dict[Any, Any] = {}  # which fields entries have: a few combinations, sha
 def _entry_once(names: tuple[str, ...], values: tuple[Any, ...]) -> NodeStatus:
     entry = NodeStatus.model_validate(dict(zip(names, values, strict=True)))
     said = entry.model_fields_set
-    return _lean(entry, _ONCE.setdefault(frozenset(said), said))
+    return lean(entry, _ONCE.setdefault(frozenset(said), said))
 
 
-def _lean(entry: NodeStatus, said: set[str]) -> NodeStatus:
-    """The same entry in less than half of its memory: attributes that are set one by one have a table of names that all
-    instances share, where pydantic gives each a dict of its own.
-    """
-    lean = object.__new__(NodeStatus)
-    slots = {"fields_set": said, "extra": None, "private": None}
-    for name, value in (
-        *vars(entry).items(),
-        *((f"__pydantic_{key}__", kept) for key, kept in slots.items()),
-    ):
-        object.__setattr__(lean, name, value)
-    return lean
+lean(NodeStatus(), set())  # the first one, which prepares the class
 
 
-_lean(NodeStatus(), set())  # CPython makes that table for the first instances of a class, or never
-
-
-def _entry(told: Any) -> Any:
+def shared_entry(told: Any) -> Any:
     """An entry read from the wire. Those of nodes that wait or are done, which are most of thousands, stay as they are:
     the same words are read once and give the same value, also in an upgrade, whose entries are those of its NodeOp.
     """
@@ -224,7 +211,7 @@ class OperationStatus(ApiModel):
     @field_validator("node_statuses", mode="before")
     @classmethod
     def _read_once(cls, told: Any) -> Any:
-        return {name: _entry(one) for name, one in told.items()} if isinstance(told, dict) else told
+        return {name: shared_entry(one) for name, one in told.items()} if isinstance(told, dict) else told
 
     @property
     def nodes(self) -> dict[str, NodeStatus]:

@@ -7,8 +7,10 @@ its bytes are split at \\n only, since strings in JSON may hold any other line s
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from kairos_operator.api.resources import PODS, Resource
 from kairos_operator.runtime.client import Body, Listing, Object, Patch, PatchKind, WatchEvent
@@ -33,7 +35,8 @@ class KubeClient:
     told of every answer: verb, resource, HTTP status ("<error>": none) and seconds; `on_bytes` of every body:
     verb, resource, bytes sent and received, watches as they come. `in_flight` bounds the
     calls (not the watches) under way at once. `timeout` ends one call; `read_timeout` ends a watch in which
-    nothing came for so long, not even a bookmark (both in seconds). `trim` makes items of lists smaller, page by page.
+    nothing came for so long, not even a bookmark (both in seconds). `trim` makes items of lists smaller, page by page;
+    `decode` reads JSON, and raises ValueError.
     """
 
     def __init__(
@@ -48,10 +51,18 @@ class KubeClient:
         read_timeout: float = 120.0,
         rng: random.Random | None = None,
         trim: Callable[[Resource, Object], Object] | None = None,
+        decode: Callable[[bytes], Any] = json.loads,
     ) -> None:
         self._trim = trim or (lambda _, item: item)
+        self._decode = decode
         self._transport = Transport(
-            api, fence=fence, on_call=on_call, on_bytes=on_bytes, in_flight=in_flight, timeout=timeout
+            api,
+            fence=fence,
+            on_call=on_call,
+            on_bytes=on_bytes,
+            decode=decode,
+            in_flight=in_flight,
+            timeout=timeout,
         )
         self._read_timeout = read_timeout
         self._rng = rng or random.Random()
@@ -200,7 +211,7 @@ class KubeClient:
                 *lines, tail = b"".join(begun).split(b"\n")
                 begun, lines = [tail], [*filter(bytes.strip, lines)]
                 while lines:  # none is kept until the next one comes: it may be megabytes, and minutes
-                    yield parse_event(lines.pop(0))
+                    yield parse_event(lines.pop(0), self._decode)
 
 
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:

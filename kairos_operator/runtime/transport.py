@@ -68,10 +68,12 @@ class Transport:
         fence: Callable[[], None] | None = None,
         on_call: Callable[[str, str, str, float], None] | None = None,
         on_bytes: Callable[[str, str, int, int], None] | None = None,
+        decode: Callable[[bytes], Any] = json.loads,
         in_flight: int = 16,
         timeout: float = 30.0,
     ) -> None:
         self._api = api
+        self._decode = decode
         self._on_bytes = on_bytes or _uncounted
         self._fence = fence
         self._on_call = on_call
@@ -150,7 +152,16 @@ class Transport:
         self._on_bytes(verb.name, verb.target, len(data or b""), len(answer))
         if response.status >= 300:
             raise from_status(response.status, answer, response.headers)
-        return _parse(response.status, answer)
+        return self._parse(response.status, answer)
+
+    def _parse(self, status: int, answer: bytes) -> dict[str, Any]:
+        try:
+            parsed = self._decode(answer)
+        except ValueError as error:
+            raise ServerError(status, "NotJSON", "the API server's answer is not JSON") from error
+        if not isinstance(parsed, dict):
+            raise ServerError(status, "NotAnObject", "the API server's answer is not an object")
+        return parsed
 
     @contextmanager
     def _counted(self, verb: Verb) -> Iterator[Callable[[int], None]]:
@@ -181,13 +192,3 @@ def _typed(server: str) -> Iterator[None]:
         raise Unreachable(f"no answer from {server} in time") from error
     except (aiohttp.ClientError, OSError) as error:
         raise Unreachable(f"no answer from {server}: {error or type(error).__name__}") from error
-
-
-def _parse(status: int, answer: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(answer)
-    except ValueError as error:
-        raise ServerError(status, "NotJSON", "the API server's answer is not JSON") from error
-    if not isinstance(parsed, dict):
-        raise ServerError(status, "NotAnObject", "the API server's answer is not an object")
-    return parsed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 from kairos_operator.runtime.client import Added, Bookmark, Deleted, Modified, WatchEvent
 from kairos_operator.runtime.errors import Unreachable, from_status
@@ -14,10 +16,10 @@ _EVENTS: dict[str, type[Added | Modified | Deleted]] = {
 }
 
 
-def parse_event(line: bytes) -> WatchEvent:
+def parse_event(line: bytes, decode: Callable[[bytes], Any] = json.loads) -> WatchEvent:
     """One line of a watch; an ERROR event raises its typed error, anything unreadable raises Unreachable."""
     try:
-        event = json.loads(line)
+        event = decode(line)
         kind, obj = event["type"], event["object"]
         if kind == "BOOKMARK":
             return Bookmark(str(obj["metadata"]["resourceVersion"]))
