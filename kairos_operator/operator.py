@@ -143,10 +143,9 @@ async def _until_told(operator: Operator) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    running = [operator.recorder.run(), *(reflector.run() for reflector in operator.reflectors)]
-    background = [asyncio.create_task(one) for one in running]
-    background.append(asyncio.create_task(follow_lag(operator.metrics.count_lag)))
-    background.append(asyncio.create_task(operator.endpoints.keep()))
+    parts = [operator.recorder.run(), operator.endpoints.keep(), follow_lag(operator.metrics.count_lag)]
+    parts += [reflector.run() for reflector in operator.reflectors]
+    background = [asyncio.create_task(one) for one in parts]
     if operator.admission is not None:
         background.append(asyncio.create_task(operator.admission.keep()))
     leading, asked = asyncio.create_task(operator.lead()), asyncio.create_task(told.wait())

@@ -19,7 +19,16 @@ from typing import Any
 from kairos_operator.api.objects import ApiObject, Meta, reference
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODES, Resource
 from kairos_operator.api.status import OperationStatus
-from kairos_operator.core.actions import Action, ClaimNode, EvictPod, Note, Plan, ReleaseNode, SetFinalizer
+from kairos_operator.core.actions import (
+    Action,
+    ClaimNode,
+    Create,
+    EvictPod,
+    Note,
+    Plan,
+    ReleaseNode,
+    SetFinalizer,
+)
 from kairos_operator.runtime.chains import Chain, Do
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.deeds import Deeds
@@ -191,6 +200,8 @@ class Applier:
 
     async def _do(self, subject: Subject, action: Action) -> None:
         began = self.clock.monotonic()
+        if isinstance(action, Create):
+            subject.memory.absent.begin(action.node)
         note = await self.deeds.do(subject.resource, subject.meta, action)
         if isinstance(action, ClaimNode):
             subject.memory.confirmed[action.node] = began

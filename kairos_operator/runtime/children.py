@@ -10,7 +10,9 @@ from kairos_operator.api.cluster import JobView, PodView
 from kairos_operator.api.names import ROLE_LABELS, Role
 from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.resources import JOBS, PODS, Resource
+from kairos_operator.api.status import Step
 from kairos_operator.core.snapshot import ChildKey, Needs, child
+from kairos_operator.runtime.absent import Absent
 from kairos_operator.runtime.caches import OWNER, Caches
 
 
@@ -23,14 +25,6 @@ class Children:
     job_pods: dict[str, tuple[PodView, ...]] = field(default_factory=dict)
 
 
-def _missing(found: Needs, known: Children) -> list[ChildKey]:
-    return [
-        key
-        for key in found.children
-        if (key.node not in known.jobs if key.role is Role.JOB else key not in known.pods)
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class ChildFinder:
     """Finds children in the caches; `read` reads one live into its cache, and tells whether it exists."""
@@ -38,14 +32,14 @@ class ChildFinder:
     caches: Caches
     read: Callable[[Resource, str, str], Awaitable[bool]]
 
-    async def of(self, op: NodeOp, found: Needs) -> Children:
+    async def of(self, op: NodeOp, found: Needs, absent: Absent) -> Children:
         """What `found` says must be known, read live where it is not in the caches; raises ApiError.
 
         What is missing is so by an answer that is not older than what is known of the reboot pods: one that has
-        rebooted the node tells of a Job that was there by then.
+        rebooted the node tells of a Job that was there by then. What is `absent` is not read again.
         """
         known = self._known(op)
-        while missing := _missing(found, known):
+        while missing := _missing(op, found, known, absent):
             reads = (
                 self.read(JOBS if key.role is Role.JOB else PODS, child(op, key), op.meta.namespace)
                 for key in missing
@@ -55,6 +49,8 @@ class ChildFinder:
             for key, exists in zip(missing, there, strict=True):
                 if exists:
                     self._strangers(op, key, known)
+                else:
+                    absent.found_none(key)
             reboots = [ChildKey(Role.REBOOT, key.node) for key in missing if key.role is Role.JOB]
             if all(before.pods.get(key) == known.pods.get(key) for key in reboots):
                 break
@@ -82,3 +78,18 @@ class ChildFinder:
             if role is not None:
                 known.pods[ChildKey(role, pod.operation_node)] = pod
         return known
+
+
+def _missing(op: NodeOp, found: Needs, known: Children, absent: Absent) -> list[ChildKey]:
+    """What must be known and is not, but for what is absent for sure."""
+    return [
+        key
+        for key in found.children
+        if (key.node not in known.jobs if key.role is Role.JOB else key not in known.pods)
+        and not (
+            key in absent
+            # What is to be ended must be known for sure, and a reboot pod may tell of a Job that was made meanwhile.
+            and op.status.nodes[key.node].step is not Step.RELEASE
+            and ChildKey(Role.REBOOT, key.node) not in known.pods
+        )
+    ]

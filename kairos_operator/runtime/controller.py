@@ -86,6 +86,8 @@ class Controller:
         """Read the operations live once: this replica's watches may be behind what the leader before it wrote last,
         and an old status would have its deeds done again, also for an operation that is no longer there.
         """
+        for memory in self._memories.values():
+            memory.absent.clear()  # the leader before may have made it
         for resource in (NODE_OPS, NODE_OP_UPGRADES):
             store = self.caches.of(resource)
             assert store is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kairos_operator.runtime.absent import Absent
 from kairos_operator.runtime.chains import Chains
 
 EVICTION_RETRY_SECONDS = 5.0  # kubectl drain's own interval
@@ -24,7 +25,8 @@ class Refusal:
 @dataclass(slots=True)
 class Memory:
     """Per operation: refused actions by subject, nodes known to be free of it, its last status write, the boots that
-    its nodes in flight were seen in, when (monotonic) a call last said how a node is, and the chains under way.
+    its nodes in flight were seen in, when (monotonic) a call last said how a node is, the chains under way, and the
+    children that are not there.
     """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class Memory:
     boots: dict[str, frozenset[str]] = field(default_factory=dict)
     confirmed: dict[str, float] = field(default_factory=dict)
     chains: Chains = field(default_factory=Chains)
+    absent: Absent = field(default_factory=Absent)
     deletion_seen: float | None = None  # when (monotonic)
 
     def deleting_for(self, now: float, *, deleting: bool) -> float:

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from kairos_operator.api.names import Claim
+from kairos_operator.api.names import Claim, Role
 from kairos_operator.api.objects import parse_node_op
 from kairos_operator.api.resources import JOBS, NODE_OPS, Resource
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Phase
 from kairos_operator.core.actions import Action, ClaimNode, Create, EvictPod, Note, Plan
+from kairos_operator.core.snapshot import ChildKey
 from kairos_operator.runtime.apply import MANY_NODES, Applier, Subject
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.chains import Do
@@ -101,6 +102,16 @@ async def test_a_conflict_about_something_else_is_a_refusal_and_not_tried_again_
     wait = await _apply(client, subject, (CREATE,))
     assert wait == 1.0
     assert client.calls == ["create job"]
+
+
+@pytest.mark.parametrize(("action", "absent"), [(CLAIM, True), (CREATE, False)])
+async def test_a_child_that_a_call_may_have_made_is_not_taken_for_absent(
+    action: Action, absent: bool
+) -> None:
+    client, subject = _Client(Unreachable("no answer")), _subject()
+    subject.memory.absent.found_none(ChildKey(Role.JOB, "n1"))
+    await _apply(client, subject, (action,))
+    assert (ChildKey(Role.JOB, "n1") in subject.memory.absent) is absent
 
 
 @pytest.mark.parametrize("action", [CLAIM, CREATE])

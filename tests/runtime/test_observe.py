@@ -68,12 +68,12 @@ class World:
         self.asked.append(f"list {res.plural}")
         return Listing([obj for (kind, _), obj in self.live.items() if kind == res], "9")
 
-    def look(self, name: str = "op") -> Snapshot:
-        """A new process looks at an operation."""
+    def look(self, name: str = "op", memory: Memory | None = None) -> Snapshot:
+        """A new process looks at an operation, or one that remembers."""
         op = self.caches.node_ops.get(name, "default")
         assert op is not None
         observer = Observer(self, self.caches, SystemClock(), Images())  # type: ignore[arg-type]  # it only reads
-        return asyncio.run(observer.node_op(op, Memory()))
+        return asyncio.run(observer.node_op(op, memory or Memory()))
 
 
 def test_targets_are_listed_live_and_then_never_again() -> None:
@@ -163,3 +163,31 @@ def test_a_job_is_not_missing_by_an_answer_from_before_its_reboot_pod_spoke() ->
     world.meanwhile = {"metadata": spoken, "spec": {"nodeName": "a"}, "status": {}}
     world.look()
     assert len([asked for asked in world.asked if asked.startswith("get jobs ")]) == 2
+
+
+def test_what_waits_for_its_turn_to_be_made_is_looked_for_once() -> None:
+    world, memory = _at_step("Job"), Memory()
+    for _ in range(2):
+        assert world.look(memory=memory).jobs == {}
+    assert [asked.split()[1] for asked in world.asked if asked.startswith("get")] == ["jobs", "pods"]
+    memory.absent.begin("a")
+    for _ in range(2):
+        world.asked.clear()
+        world.look(memory=memory)
+        assert [asked.split()[1] for asked in world.asked] == ["jobs", "pods"], "a call may have made it"
+
+
+def test_what_is_to_be_ended_is_looked_for_each_time() -> None:
+    world, memory = _at_step("Release"), Memory()
+    for _ in range(2):
+        world.asked.clear()
+        world.look(memory=memory)
+        assert {asked.split()[1] for asked in world.asked} >= {"jobs", "pods"}
+
+
+def _at_step(step: str) -> World:
+    world = World(live={(NODES, "a"): _node("a")})
+    world.caches.nodes.observed(_node("a"))
+    world.caches.nodes.heard = float("inf")
+    world.caches.node_ops.observed(_op(records={"a": {"phase": "Running", "step": step}}))
+    return world

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from kairos_operator.api.names import Role
 from kairos_operator.api.resources import NODE_OPS, NODES, Resource
-from kairos_operator.core.snapshot import Images
+from kairos_operator.core.snapshot import ChildKey, Images
 from kairos_operator.runtime.apply import Applier
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.chains import AT_ONCE
@@ -185,6 +186,18 @@ async def test_a_chain_that_may_not_write_any_more_ends_the_leading() -> None:
     controller.follow()
     with pytest.raises(NotLeader):
         await controller.run()
+
+
+async def test_what_was_absent_may_have_been_made_by_a_leader_in_between() -> None:
+    server, key = _Server.with_nodes(1), ChildKey(Role.JOB, "n00")
+    controller = server.controller()
+    memory = controller._memory("of another operation")
+    memory.absent.found_none(key)
+    running = asyncio.create_task(controller.run())
+    await eventually(lambda: controller.running)
+    controller.stop()
+    await running
+    assert key not in memory.absent
 
 
 async def test_a_refusal_is_shown_and_tried_again() -> None:
