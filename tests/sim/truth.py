@@ -29,7 +29,7 @@ class Truth:
     job_names: dict[str, str] = field(default_factory=dict)  # their names to UIDs, the latest
     attempts: Counter[str] = field(default_factory=Counter)  # starts of the command, by Job UID
     succeeded: set[Place] = field(default_factory=set)
-    succeeded_in: dict[Place, str] = field(default_factory=dict)  # the Job in which it did
+    succeeded_in: defaultdict[Place, list[str]] = field(default_factory=lambda: defaultdict(list))  # the Jobs
     checks: set[tuple[str, str, str]] = field(default_factory=set)  # operation, node, role[-skipped]
     deleted_jobs: set[str] = field(default_factory=set)  # by people
     reboots: Counter[Place] = field(default_factory=Counter)
@@ -60,10 +60,14 @@ class Truth:
         """The command ended well."""
         job = owner_uid(pod)
         place = self.jobs[job]
-        # A Job tries again where power was lost between the command's end and its record; another Job never may.
-        before = self.succeeded_in.setdefault(place, job)
-        if before != job and before not in self.deleted_jobs:
-            raise Broken(f"the command succeeded on {node} in two Jobs of one operation")
+        # A Job tries again where power was lost between the command's end and its record. Another Job never may, but
+        # for one whose forerunners were deleted; then what it did counts, and wants its own reboot.
+        jobs = self.succeeded_in[place]
+        if job not in jobs:
+            if not self.deleted_jobs.issuperset(jobs):
+                raise Broken(f"the command succeeded on {node} in two Jobs of one operation")
+            jobs.append(job)
+            self.came_back.discard(place)
         self.succeeded.add(place)
 
     def checked(self, pod: Object, role: str, *, skipped: bool) -> None:
@@ -77,8 +81,8 @@ class Truth:
         if place not in self.succeeded:
             raise Broken(f"{node} is rebooted without the success of Job {job}")
         self.reboots[place] += 1
-        if self.reboots[place] > 1:
-            raise Broken(f"{node} is rebooted a second time by one operation")
+        if self.reboots[place] > len(self.succeeded_in[place]):
+            raise Broken(f"{node} is rebooted once more than its command succeeded")
         self.rebooting[node] = place[0]
 
     def booted(self, node: str) -> None:
