@@ -135,11 +135,15 @@ class NodeStatus(ApiModel):
 _ONCE: dict[Any, Any] = {}  # which fields entries have: a few combinations, shared by thousands
 
 
-@lru_cache(maxsize=8192)
-def _entry_once(names: tuple[str, ...], values: tuple[Any, ...]) -> NodeStatus:
-    entry = NodeStatus.model_validate(dict(zip(names, values, strict=True)))
+def _entry(told: dict[str, Any]) -> NodeStatus:
+    entry = NodeStatus.model_validate(told)
     said = entry.model_fields_set
     return lean(entry, _ONCE.setdefault(frozenset(said), said))
+
+
+@lru_cache(maxsize=8192)
+def _entry_once(names: tuple[str, ...], values: tuple[Any, ...]) -> NodeStatus:
+    return _entry(dict(zip(names, values, strict=True)))
 
 
 lean(NodeStatus(), set())  # the first one, which prepares the class
@@ -149,9 +153,11 @@ def shared_entry(told: Any) -> Any:
     """An entry read from the wire. Those of nodes that wait or are done, which are most of thousands, stay as they are:
     the same words are read once and give the same value, also in an upgrade, whose entries are those of its NodeOp.
     """
-    if not isinstance(told, dict) or told.get("step") not in ("Waiting", "Done"):
+    if not isinstance(told, dict) or "step" not in told:
         return told
     try:
+        if told["step"] not in ("Waiting", "Done"):
+            return _entry(told)
         names = tuple(told)
         values = tuple(sys.intern(value) if type(value) is str else value for value in told.values())
         return _entry_once(_ONCE.setdefault(names, names), values)

@@ -125,16 +125,21 @@ def lacks_finalizer(op: NodeOp) -> bool:
     return op.spec.disrupts and FINALIZER not in op.meta.finalizers
 
 
+def children_of(node: str, step: Step) -> tuple[ChildKey, ...]:
+    """The children that decisions at a step ask for; nobody makes them before it is stored that the step is entered."""
+    return tuple(ChildKey(role, node) for role in _CHILDREN.get(step, ()))
+
+
 def needs(op: NodeOp, nodes: Mapping[str, NodeView], busy: frozenset[str] = frozenset()) -> Needs:
     """What must be known to plan `op`, given the nodes in the cache, and those on which nothing is decided now."""
     records = op.status.nodes
     flying = {name: one for name, one in records.items() if one.in_flight and name not in busy}
     claim = str(op.meta.claim)
     children = tuple(
-        ChildKey(role, name)
+        key
         for name, record in flying.items()
-        for role in _CHILDREN.get(record.step, ())
-        if role is not Role.REBOOT or op.spec.reboot_on_success
+        for key in children_of(name, record.step)
+        if key.role is not Role.REBOOT or op.spec.reboot_on_success
     )
     wanted = set(flying)
     recent = {name for name, record in flying.items() if _begins(record)}

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from kairos_operator.api.objects import ApiObject, Meta, reference
-from kairos_operator.api.resources import NODE_OP_UPGRADES, NODES, Resource
-from kairos_operator.api.status import OperationStatus
+from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES, Resource
+from kairos_operator.api.status import OperationStatus, Step
 from kairos_operator.core.actions import (
     Action,
     ClaimNode,
@@ -29,6 +29,7 @@ from kairos_operator.core.actions import (
     ReleaseNode,
     SetFinalizer,
 )
+from kairos_operator.core.snapshot import children_of
 from kairos_operator.runtime.chains import Chain, Do
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.deeds import Deeds
@@ -109,6 +110,10 @@ class Applier:
             subject.resource, meta.name, body, meta.namespace, kind="merge", subresource="status"
         )
         subject.memory.status_written = self.clock.monotonic()
+        if subject.resource is NODE_OPS:
+            for name, step in _entered(subject.obj.status, status):
+                for key in children_of(name, step):
+                    subject.memory.absent.found_none(key)
         self.deeds.observed(subject.resource, written)
         self._say(subject, status, notes)
 
@@ -213,3 +218,11 @@ class Applier:
 
 def _count(status: OperationStatus) -> int:
     return status.summary.total if status.summary else len(status.nodes)
+
+
+def _entered(old: OperationStatus, new: OperationStatus) -> Iterator[tuple[str, Step]]:
+    """The nodes that enter a step, and which."""
+    for name, record in new.nodes.items():
+        known = old.nodes.get(name)
+        if record is not known and (known is None or record.step is not known.step):
+            yield name, record.step

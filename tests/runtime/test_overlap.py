@@ -188,6 +188,23 @@ async def test_a_chain_that_may_not_write_any_more_ends_the_leading() -> None:
         await controller.run()
 
 
+async def test_what_waits_for_its_turn_is_not_looked_for_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was stored that the check begins, and no call was begun since that could have made its pod."""
+    monkeypatch.setattr("kairos_operator.runtime.chains.PATIENCE_SECONDS", 0.1)
+    server = _Server.with_nodes(AT_ONCE + 3)
+    controller = server.controller()
+    controller.follow()
+    running = asyncio.create_task(controller.run())
+    await eventually(lambda: len(server.asked) == AT_ONCE)
+    await asyncio.sleep(0.2)
+    for gate in server.gates.values():
+        gate.set()
+    await eventually(lambda: len(server.caches.pods) == AT_ONCE + 3)
+    assert sorted(server.asked) == sorted(f"create {name}" for name in server.gates)
+    controller.stop()
+    await running
+
+
 async def test_what_was_absent_may_have_been_made_by_a_leader_in_between() -> None:
     server, key = _Server.with_nodes(1), ChildKey(Role.JOB, "n00")
     controller = server.controller()
