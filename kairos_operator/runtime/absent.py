@@ -42,5 +42,5 @@ class Absent:
                 del kept[node]
 
     def clear(self) -> None:
-        """Forget all, since somebody else may have made children."""
+        """Nothing counts as absent any more: somebody else may have made children."""
         self._unmade.clear()
