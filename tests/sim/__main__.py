@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.sim import golden, mutants
-from tests.sim.runs import CHUNK, RECORDED_CHUNK, Record, chunks_of, code_id, played
+from tests.sim.runs import CHUNK, RECORDED_CHUNK, NotCommitted, Record, chunks_of, code_id, played
 from tests.sim.scenario import scenario
 from tests.sim.shrink import shrunk, without
 from tests.sim.simulation import Outcome, Simulation
@@ -19,7 +19,8 @@ STORY_LINES = 40
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; exit code 1 where a seed failed or a planted bug was not found."""
-    args = _parser().parse_args(arguments)
+    parser = _parser()
+    args = parser.parse_args(arguments)
     if args.stories:
         golden.write_all()
         return 0
@@ -32,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _one(
             args.seed, [name for name in args.without.split(",") if name], story=args.story, calls=args.calls
         )
-    record = Record(args.record) if args.record else None
+    try:
+        record = (Record(args.record), code_id()) if args.record else None
+    except NotCommitted as fault:
+        parser.error(str(fault))
     return _many(
         range(args.start, args.start + args.seeds), args.jobs, keep_going=args.keep_going, record=record
     )
@@ -53,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record",
         type=Path,
-        help="append what each chunk of seeds came to; those that are there are not run again, and no failure stops",
+        help="put down in this file what was played; what is there is not run again, and no failure stops",
     )
     parser.add_argument("--summary", type=Path, help="add up such a record, as a row of docs/simulation.md")
     parser.add_argument("--mutants", action="store_true", help="try all planted bugs, and print the table")
@@ -61,16 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _many(seeds: range, jobs: int, *, keep_going: bool, record: Record | None = None) -> int:
-    """Run seeds; with a record, those that it does not have, to the end. Returns 1 if one failed."""
-    code = code_id() if record else ""
-    before = record.played_by(code) if record else []
+def _many(seeds: range, jobs: int, *, keep_going: bool, record: tuple[Record, str] | None = None) -> int:
+    """Run seeds; with a record and the code's name, those that are not in it, to the end. Returns 1 if one failed."""
+    before = record[0].played_by(record[1]) if record else []
     size = RECORDED_CHUNK if record else CHUNK
     began, done, calls, days, said = time.monotonic(), 0, 0, 0.0, 0
     failed: dict[int, str] = {}
     for chunk in played(chunks_of(seeds, size, before), jobs):
         if record:
-            record.add(code, chunk)
+            record[0].add(record[1], chunk)
         done, calls, days = done + chunk.count, calls + chunk.requests, days + chunk.days
         failed |= chunk.failed
         for seed, why in chunk.failed.items():

@@ -1,21 +1,24 @@
-"""Many seeds: in chunks, in processes, recorded on the way, so that a run may take hours and be gone on with.
+"""Many seeds: in chunks, in processes, recorded on the way, so that a run may take days and be gone on with.
 
-A record is a file of JSON lines, one for each finished chunk. What was played by the same code is not played again;
-a line that was torn by the end of a run counts as not written.
+A record is a file of JSON lines, each of seeds in a row that the same code has played, which grow together as the
+chunks between them end. What is there is not played again. The file is replaced as a whole, so no end of a run tears
+it.
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
+import os
 import resource
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from functools import reduce
 from itertools import islice
-from os import SEEK_END
 from pathlib import Path
 
 from tests.sim.scenario import scenario
@@ -25,6 +28,15 @@ CHUNK = 20  # seeds; a run that stops at the first failure stops after so many
 RECORDED_CHUNK = 200
 SEEDS_PER_COLLECTION = 8
 ROOT = Path(__file__).parents[2]
+PLAYED = (  # what a run is made of
+    "crds",
+    "kairos_operator/api",
+    "kairos_operator/core",
+    "kairos_operator/operator.py",
+    "kairos_operator/runtime",
+    "tests/sandbox/store",
+    "tests/sim",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +123,23 @@ def played(chunks: Iterable[range], jobs: int) -> Iterator[Chunk]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+class NotCommitted(Exception):
+    """What is to be played has changes that no commit has."""
+
+
 def code_id() -> str:
-    """The commit that is run, with a word where the files differ from it; "unknown" outside of a repository."""
+    """What is played, by its content: the same for two commits that differ elsewhere; "unknown" outside a repository.
+
+    Raises NotCommitted: a record is to tell what its seeds were played by.
+    """
     try:
-        commit = _git("rev-parse", "--short=12", "HEAD")
-        return f"{commit} and changes" if _git("status", "--porcelain", "-uno") else commit
+        changed = _git("status", "--porcelain", "-uno", "--", *PLAYED)
+        trees = _git("rev-parse", *(f"HEAD:{part}" for part in PLAYED))
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    if changed:
+        raise NotCommitted(f"commit these first, or play without a record:\n{changed}")
+    return hashlib.sha256(trees.encode()).hexdigest()[:12]
 
 
 def _git(*arguments: str) -> str:
@@ -126,21 +148,21 @@ def _git(*arguments: str) -> str:
 
 
 class Record:
-    """A file of finished chunks, each with the code that played it."""
+    """A file of what was played, by which code. One run at a time writes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> list[tuple[str, Chunk]]:
-        """What is recorded: the code and the chunk, in the order of their ends."""
+        """What is recorded: the code and its seeds. Raises ValueError for a line that is none of a record."""
         found = []
-        for line in self.path.read_text().splitlines() if self.path.exists() else ():
+        for number, line in enumerate(self.path.read_text().splitlines() if self.path.exists() else (), 1):
             try:
                 told = json.loads(line)
                 told["failed"] = {int(seed): why for seed, why in told["failed"].items()}
                 found.append((str(told.pop("code")), Chunk(**told)))
-            except (ValueError, KeyError, TypeError):
-                continue  # torn by the end of a run: as if it had not been played
+            except (ValueError, KeyError, TypeError) as fault:
+                raise ValueError(f"{self.path}, line {number}: not a line of a record ({fault})") from fault
         return found
 
     def played_by(self, code: str) -> list[range]:
@@ -148,34 +170,47 @@ class Record:
         return [chunk.seeds for by, chunk in self.read() if by == code]
 
     def add(self, code: str, chunk: Chunk) -> None:
-        """Append a chunk, at once."""
-        line = json.dumps({"code": code, **asdict(chunk)}) + "\n"
-        with self.path.open("ab+") as file:
-            if file.tell():
-                file.seek(-1, SEEK_END)
-                line = line if file.read() == b"\n" else "\n" + line
-            file.write(line.encode())
+        """Put down a chunk, at once, in one line with those of its code that it adjoins."""
+        kept = []
+        for by, other in self.read():
+            if by == code and chunk.seeds.start in (other.seeds.stop, other.first - chunk.count):
+                chunk = _joined(chunk, other)
+            else:
+                kept.append((by, other))
+        beside = self.path.with_name(self.path.name + ".new")
+        lines = (json.dumps({"code": by, **asdict(one)}) + "\n" for by, one in [*kept, (code, chunk)])
+        beside.write_text("".join(lines))
+        os.replace(beside, self.path)
 
     def summary(self) -> str:
-        """A row for docs/simulation.md for each code, seeds that it played more than once counted once."""
-        rows = []
-        for code in dict.fromkeys(by for by, _ in self.read()):
-            chunks, free = list[Chunk](), 0
-            for chunk in sorted((one for by, one in self.read() if by == code), key=lambda one: one.first):
-                if chunk.first >= free:
-                    chunks.append(chunk)
-                    free = chunk.seeds.stop
-            rows.append(_row(code, chunks))
-        return "\n".join(rows)
+        """A row for docs/simulation.md for each code."""
+        read = self.read()
+        codes = dict.fromkeys(by for by, _ in read)
+        return "\n".join(
+            _row(code, sorted((one for by, one in read if by == code), key=lambda one: one.first))
+            for code in codes
+        )
+
+
+def _joined(one: Chunk, other: Chunk) -> Chunk:
+    return Chunk(
+        min(one.first, other.first),
+        one.count + other.count,
+        one.failed | other.failed,
+        round(one.seconds + other.seconds, 3),
+        one.requests + other.requests,
+        one.days + other.days,
+        max(one.peak_mib, other.peak_mib),
+    )
 
 
 def _row(code: str, chunks: list[Chunk]) -> str:
-    count, took = sum(one.count for one in chunks), sum(one.seconds for one in chunks)
-    failed = sorted(seed for one in chunks for seed in one.failed)
-    requests, days = sum(one.requests for one in chunks), sum(one.days for one in chunks)
-    span = f"seeds {chunks[0].first} to {chunks[-1].seeds.stop - 1}, at {code}"
+    whole = reduce(_joined, chunks)
+    failed = sorted(whole.failed)
+    span = f"seeds {chunks[0].first} to {chunks[-1].seeds.stop - 1}, code {code}"
     names = f" ({', '.join(map(str, failed[:10]))}{', ...' if len(failed) > 10 else ''})" if failed else ""
     return (
-        f"| {span} | {count:,} | {took / 3600:.1f} core hours | {count / took:.1f}/s and core "
-        f"| {requests / 1e6:.2f} million | {days:,.0f} days | {len(failed)}{names} |"
+        f"| {span} | {whole.count:,} | {whole.seconds / 3600:.1f} core hours "
+        f"| {whole.count / whole.seconds:.1f}/s and core | {whole.requests / 1e6:.2f} million "
+        f"| {whole.days:,.0f} days | {len(failed)}{names} |"
     )

@@ -28,8 +28,7 @@ class Truth:
     jobs: dict[str, Place] = field(default_factory=dict)  # Jobs that were made, by UID
     job_names: dict[str, str] = field(default_factory=dict)  # their names to UIDs, the latest
     attempts: Counter[str] = field(default_factory=Counter)  # starts of the command, by Job UID
-    succeeded: set[Place] = field(default_factory=set)
-    succeeded_in: defaultdict[Place, list[str]] = field(default_factory=lambda: defaultdict(list))  # the Jobs
+    succeeded: dict[Place, list[str]] = field(default_factory=dict)  # the Jobs in which the command did
     checks: set[tuple[str, str, str]] = field(default_factory=set)  # operation, node, role[-skipped]
     deleted_jobs: set[str] = field(default_factory=set)  # by people
     reboots: Counter[Place] = field(default_factory=Counter)
@@ -62,13 +61,12 @@ class Truth:
         place = self.jobs[job]
         # A Job tries again where power was lost between the command's end and its record. Another Job never may, but
         # for one whose forerunners were deleted; then what it did counts, and wants its own reboot.
-        jobs = self.succeeded_in[place]
+        jobs = self.succeeded.setdefault(place, [])
         if job not in jobs:
             if not self.deleted_jobs.issuperset(jobs):
                 raise Broken(f"the command succeeded on {node} in two Jobs of one operation")
             jobs.append(job)
             self.came_back.discard(place)
-        self.succeeded.add(place)
 
     def checked(self, pod: Object, role: str, *, skipped: bool) -> None:
         """A preflight or postflight had nothing against the node."""
@@ -81,7 +79,7 @@ class Truth:
         if place not in self.succeeded:
             raise Broken(f"{node} is rebooted without the success of Job {job}")
         self.reboots[place] += 1
-        if self.reboots[place] > len(self.succeeded_in[place]):
+        if self.reboots[place] > len(self.succeeded[place]):
             raise Broken(f"{node} is rebooted once more than its command succeeded")
         self.rebooting[node] = place[0]
 
