@@ -40,9 +40,15 @@ def timestamp(moment: datetime) -> str:
 
 @lru_cache(maxsize=4096)  # one value for all who say the same time
 def whole_seconds(moment: datetime) -> datetime:
-    """`moment` as it reads after a round trip through the API, so that it equals what is stored."""
+    """`moment` as it reads after a round trip through the API, so that it equals what is stored.
+
+    Raises ValueError for a time that no year of UTC has, such as the first hours of year 1 to the east of it.
+    """
     if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
+        try:
+            moment = moment.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError(f"{moment.isoformat()} is out of range") from error
     return moment.replace(microsecond=0) if moment.microsecond else moment
 
 

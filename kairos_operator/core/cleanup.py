@@ -10,6 +10,7 @@ from kairos_operator.api.resources import PODS
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Step
 from kairos_operator.core.actions import Action, CheckPod, Delete, DeleteChecks, Note, Plan, SetFinalizer
 from kairos_operator.core.claims import giving_back, leftovers
+from kairos_operator.core.reboot import worked
 from kairos_operator.core.site import seconds
 from kairos_operator.core.snapshot import Snapshot
 
@@ -100,7 +101,8 @@ def deletion(snapshot: Snapshot) -> Plan[NodeOpStatus]:
             unsure = True  # what is under way may take the node, or make a child
             continue
         ending = record.model_copy(update={"outcome": Outcome.FAILED})
-        left_alone = _reboots(snapshot, name, record)
+        # On its way down or up, it is left to come back.
+        left_alone = record.step is Step.REBOOT or worked(snapshot, name, record)
         ends = leftovers(snapshot, name, ending) if record.in_flight and not left_alone else []
         release = giving_back(snapshot, snapshot.nodes.get(name), keep_cordon=False)
         chain = (*ends, *([release] if release else []))
@@ -120,13 +122,6 @@ def deletion(snapshot: Snapshot) -> Plan[NodeOpStatus]:
         )
     recheck = 0.0 if unsure and not found and not snapshot.busy else 5.0
     return Plan(chains=tuple(found), recheck_after=min(recheck, DELETION_PATIENCE_SECONDS - waited))
-
-
-def _reboots(snapshot: Snapshot, name: str, record: NodeStatus) -> bool:
-    """Whether the node is on its way down or up, and left to come back; that it reboots may not be stored yet."""
-    job = snapshot.jobs.get(name)
-    worked = record.step is Step.JOB and job is not None and job.complete
-    return record.step is Step.REBOOT or (worked and snapshot.op.spec.reboot_on_success)
 
 
 def _unconfirmed(snapshot: Snapshot, name: str, record: NodeStatus) -> bool:

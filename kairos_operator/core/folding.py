@@ -55,6 +55,9 @@ def fitted(stored: Mapping[str, NodeStatus], records: Mapping[str, NodeStatus]) 
             break
         for name in [name for name, record in found.items() if due(name, record)]:
             folded = _folded(found[name])
+            known = stored.get(name)
+            if known is not None and folded.model_copy(update={"last_updated": known.last_updated}) == known:
+                folded = known  # it says nothing new, once its message is cut
             if folded != found[name]:
                 size -= entry_bytes(name, found[name]) - entry_bytes(name, folded)
                 found[name] = folded

@@ -13,11 +13,11 @@ from typing import Any
 
 from kairos_operator.api.names import Role
 from kairos_operator.api.resources import PODS
-from kairos_operator.api.status import RebootStatus, Step
+from kairos_operator.api.status import NodeStatus, RebootStatus, Step
 from kairos_operator.core.actions import Action, Create, Delete
 from kairos_operator.core.manifests import REBOOT_RIGHTS, reboot_pod
 from kairos_operator.core.site import Decision, Go, Site, Stay, completed, failed, seconds
-from kairos_operator.core.snapshot import Snapshot
+from kairos_operator.core.snapshot import ChildKey, Snapshot
 from kairos_operator.core.trouble import holding_up, last_failure
 
 REBOOTED = "completed"  # what the reboot pod says of itself once the node is to go down
@@ -30,14 +30,18 @@ def said_to_be_back(snapshot: Snapshot) -> Mapping[str, str]:
     """
     found = {}
     for name, record in snapshot.op.status.nodes.items():
-        job = (
-            snapshot.jobs.get(name) if record.step is Step.JOB else None
-        )  # that it reboots may not be stored yet
-        if name not in snapshot.busy and (record.step is Step.REBOOT or (job is not None and job.complete)):
+        if name not in snapshot.busy and (record.step is Step.REBOOT or worked(snapshot, name, record)):
             proof = _proof(Site(snapshot, name, record))
             if proof.ended is not None and proof.changed and proof.ready:
                 found[name] = proof.ended
     return found
+
+
+def worked(snapshot: Snapshot, name: str, record: NodeStatus) -> bool:
+    """Whether the command is done and the node is to reboot, or does, though that may not be stored yet."""
+    job, pod = snapshot.jobs.get(name), snapshot.pods.get(ChildKey(Role.REBOOT, name))
+    done = job.complete if job is not None else pod is not None and pod.reboot_state == REBOOTED
+    return done and record.step is Step.JOB and snapshot.op.spec.reboot_on_success
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ never made anew: that would run the command twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from kairos_operator.api.cluster import JobView, PodView
 from kairos_operator.api.names import Role
@@ -30,7 +32,7 @@ def work(site: Site) -> Decision:
     if found.owner is None or found.owner.uid != site.op.meta.uid:
         return failed(site, "JobFailed", f"Job {found.name} is there and is not this NodeOp's")
     if found.complete:
-        return _worked(site)
+        return _worked(site, {"job_uid": found.uid, "job_name": found.name})
     pods = site.snapshot.job_pods.get(site.name, ())
     if found.failed:
         return failed(site, "JobFailed", f"Job failed: {job_failure(found, pods)}")
@@ -48,11 +50,12 @@ def work(site: Site) -> Decision:
 
 
 def without_pods(snapshot: Snapshot) -> tuple[str, ...]:
-    """The nodes whose Job has had no pod for so long that something must be against it."""
+    """The nodes whose Job has had no pod for so long that something must be against it; nobody asks in a deletion."""
     return tuple(
         name
         for name, record in snapshot.op.status.nodes.items()
         if record.step is Step.JOB
+        and not snapshot.op.meta.deleting_since
         and (found := snapshot.jobs.get(name)) is not None
         and not (found.complete or found.failed or found.deleting or snapshot.job_pods.get(name))
         and Site(snapshot, name, record).elapsed >= NO_POD_SECONDS
@@ -62,15 +65,20 @@ def without_pods(snapshot: Snapshot) -> tuple[str, ...]:
 def _start(site: Site) -> Decision:
     name = site.child(Role.JOB)
     pod = site.pod(Role.REBOOT)
-    if site.record.job_uid or (pod is not None and pod.reboot_state == REBOOTED):
+    broken = reboot_impossible(site)
+    if broken is not None:
+        return broken
+    rebooted = pod is not None and pod.reboot_state == REBOOTED
+    if rebooted and pod is not None and pod.reboot_boot_id:
+        return _worked(
+            site, {}
+        )  # only the command's success lets the pod say so, whoever deleted the Job since
+    if site.record.job_uid or rebooted:
         text = f"Job {name} is gone before its end was seen, and is not made anew: its command may have run"
         return failed(site, "JobFailed", text)
     lost = _lost(site)
     if lost:
         return failed(site, "NodeLost", lost)
-    broken = reboot_impossible(site)
-    if broken is not None:
-        return broken
     if pod is not None and (pod.finished or pod.deleting_since):
         return Stay("Replacing the reboot pod", reboot_pod_anew(site), _patience(site))
     create = Create(JOBS, name, partial(job, site.snapshot.bare(), site.name), site.name)
@@ -85,10 +93,11 @@ def _start(site: Site) -> Decision:
     return Stay(message, (chain,), _patience(site), learned)
 
 
-def _worked(site: Site) -> Decision:
+def _worked(site: Site, seen: Mapping[str, Any]) -> Decision:
+    """The command is done; `seen` says by which Job, which must be known before that can be deleted."""
     if site.spec.reboot_on_success:
         note = site.note("Rebooting", f"The command succeeded on {site.name}; the node reboots")
-        return Go(Step.REBOOT, "Rebooting", (note,))
+        return Go(Step.REBOOT, "Rebooting", (note,), seen)
     if site.spec.postflight is not None:
         return Go(Step.POSTFLIGHT, "The command succeeded; verifying")
     return completed(site, "The command succeeded")

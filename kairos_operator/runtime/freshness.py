@@ -44,8 +44,10 @@ class Freshness:
         await asyncio.gather(*(self.read(name) for name in unsure))
 
     def remember(self, names: Iterable[str], memory: Memory) -> None:
-        """Remember the boots that these nodes are seen in; other nodes are forgotten."""
+        """Remember the boots that these nodes are seen in; other nodes are forgotten, and all where there are none."""
         seen = {name: self.caches.nodes.get(name) for name in names}
         memory.boots = {
             name: memory.boots.get(name, frozenset()) | {node.boot_id} for name, node in seen.items() if node
         }
+        if not seen:
+            memory.confirmed.clear()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from kairos_operator.api.cluster import JobView, NodeView, PodView
 from kairos_operator.api.names import Claim
-from kairos_operator.api.objects import NodeOp, NodeOpUpgrade
+from kairos_operator.api.objects import Meta, NodeOp, NodeOpUpgrade
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES
 from kairos_operator.api.status import Step
 from kairos_operator.core import orphans
@@ -37,6 +37,11 @@ class Key(NamedTuple):
         """The object as a log names it, such as `NodeOp default/upgrade`."""
         place = f"{self.namespace}/" if self.namespace else ""
         return f"{self.kind.value.kind} {place}{self.name}"
+
+
+def _gone(old: NodeOp | NodeOpUpgrade | None, new: NodeOp | NodeOpUpgrade | None) -> Meta | None:
+    """What is no more: an object that was deleted, or that another of its name stands for, unseen in between."""
+    return old.meta if old is not None and (new is None or new.meta.uid != old.meta.uid) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,12 @@ class News:
             self.queue.add(Key(Kind.UPGRADE, meta.owner.name, meta.namespace))
         else:
             self.queue.add(Key(Kind.UPGRADE, meta.name, meta.namespace))
-        if new is None:
-            self.forget(meta.uid)
-            for node in self.caches.nodes.lookup(CLAIM, str(meta.claim)):
+        gone = _gone(old, new)
+        if gone is not None:
+            self.forget(gone.uid)
+            for node in self.caches.nodes.lookup(CLAIM, str(gone.claim)):
                 self.queue.add(Key(Kind.NODE, node.name))
-        if new is None or (new.status.phase is not None and new.status.phase.final):
+        if gone is not None or (new is not None and new.status.phase is not None and new.status.phase.final):
             self._wake_waiting()
 
     def _wake_waiting(self) -> None:
@@ -86,8 +92,9 @@ class News:
     def _upgrade_changed(self, old: NodeOpUpgrade | None, new: NodeOpUpgrade | None) -> None:
         found = new or old
         assert found is not None
-        if new is None:
-            self.forget(found.meta.uid)
+        gone = _gone(old, new)
+        if gone is not None:
+            self.forget(gone.uid)
         self.queue.add(Key(Kind.UPGRADE, found.meta.name, found.meta.namespace))
 
     def _node_changed(self, old: NodeView | None, new: NodeView | None) -> None:

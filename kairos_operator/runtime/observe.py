@@ -35,7 +35,7 @@ from kairos_operator.runtime.caches import FLYING, Caches
 from kairos_operator.runtime.children import ChildFinder
 from kairos_operator.runtime.client import Client
 from kairos_operator.runtime.clock import Clock
-from kairos_operator.runtime.errors import Forbidden, Invalid, NotFound
+from kairos_operator.runtime.errors import ApiError, NotFound, TooManyRequests, Unreachable
 from kairos_operator.runtime.freshness import Freshness
 from kairos_operator.runtime.memory import Memory
 
@@ -60,7 +60,9 @@ class Observer:
         freshness = Freshness(self.caches, self.clock, lambda name: self._read(NODES, name))
         await freshness.renew(found.recent, memory)
         gone = await self._missing_nodes(found.nodes)
-        memory.absent.keep(found.nodes | busy)
+        in_flight = found.nodes | busy
+        memory.absent.keep(in_flight)
+        memory.released &= in_flight  # of thousands that are done it would be a megabyte for each operation
         children = await ChildFinder(self.caches, self._read).of(op, found, memory.absent)
         drains, standings, released = await asyncio.gather(
             self._drains(found.drains), self._standings(found.standings), self._released(op, found, memory)
@@ -86,7 +88,7 @@ class Observer:
         )
         ended = said_to_be_back(snapshot)
         await freshness.after(ended, memory)
-        freshness.remember(found.nodes | busy, memory)
+        freshness.remember(in_flight, memory)
         refused = await self._pod_refusals(snapshot, memory)
         nodes = self._nodes() if ended else snapshot.nodes
         return replace(snapshot, nodes=nodes, seen_after=frozenset(ended), pod_refusals=refused)
@@ -104,20 +106,25 @@ class Observer:
         """Why Jobs have no pods, of a few nodes at a time: the Job controller tells only an Event, so the API server
         is asked whether it would take such a pod, without one being made.
         """
-        nodes, found = without_pods(snapshot)[:_ASKED_AT_ONCE], {}
-        for node in nodes:
+
+        async def of(node: str) -> tuple[str, str]:
             asked, answer = memory.pod_refusals.get(node, (float("-inf"), ""))
             if self.clock.monotonic() - asked >= NO_POD_SECONDS:
                 answer = await self._pod_refusal(snapshot, node)
                 memory.pod_refusals[node] = (self.clock.monotonic(), answer)
-            found[node] = answer
-        return found
+            return node, answer
+
+        nodes = without_pods(snapshot)[:_ASKED_AT_ONCE]
+        return dict(await asyncio.gather(*(of(node) for node in nodes)))
 
     async def _pod_refusal(self, snapshot: Snapshot, node: str) -> str:
+        """Nothing is decided by the answer, so that there is none holds nothing up. A webhook that is down is a 500."""
         try:
             body = job_pod(snapshot, node)
             await self.client.create(PODS, body, snapshot.op.meta.namespace, dry_run=True)
-        except (Forbidden, Invalid) as refusal:
+        except (TooManyRequests, Unreachable):
+            return ""  # which says nothing of the pod
+        except ApiError as refusal:
             return refusal.message
         return ""
 

@@ -13,22 +13,24 @@ from kairos_operator.api.status import shared_entry
 
 LARGE_BYTES = 65_536
 # Only a key can be this: within a string its quotes are escaped, and the keys of managedFields begin with "f:".
-_ENTRIES = '"nodeStatuses":{'
+_ENTRIES = b'"nodeStatuses":{'
+_LIST = b'"items":['  # no key of the two kinds, so what has it before a status is a list
 _TAKEN_OUT = "read by themselves"  # which no map of entries is
 _DECODER = json.JSONDecoder(object_hook=shared_entry)
 
 
 def read_json(text: bytes) -> Any:
     """What the text says, entries of a status as their values where that saves much; raises ValueError."""
-    if len(text) < LARGE_BYTES or _ENTRIES.encode() not in text:
+    first = text.find(_ENTRIES) if len(text) >= LARGE_BYTES else -1
+    if first < 0 or text.find(_LIST, 0, first) >= 0:
         return json.loads(text)
     whole = text.decode()
-    begin = whole.index(_ENTRIES) + len(_ENTRIES) - 1
+    begin = whole.index(_ENTRIES.decode()) + len(_ENTRIES) - 1
     entries, end = _DECODER.raw_decode(whole, begin)
     told = json.loads(f'{whole[:begin]}"{_TAKEN_OUT}"{whole[end:]}')
     place = _status(told)
     if place is None or place.get("nodeStatuses") != _TAKEN_OUT:
-        return json.loads(whole)  # it stands elsewhere, such as in a list
+        return json.loads(whole)  # it stands elsewhere
     place["nodeStatuses"] = entries
     return told
 

@@ -44,9 +44,9 @@ def _metadata(found: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _texts_once(found: Mapping[str, str]) -> dict[str, str]:
-    """The same with texts that are shared by all objects that have them."""
-    return {sys.intern(key): sys.intern(text) for key, text in found.items()}
+def _texts_once(found: Mapping[str, str | None]) -> dict[str, str]:
+    """The same with texts that are shared by all objects that have them; a time that nobody set is null."""
+    return {sys.intern(key): sys.intern(text) for key, text in found.items() if text is not None}
 
 
 def _ours(annotation: str) -> bool:

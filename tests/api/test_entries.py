@@ -51,3 +51,12 @@ def test_what_there_are_thousands_of_takes_less_room_than_a_value_of_its_own() -
     assert found["n99"].render() == told["n99"]
     assert found["n99"].started_at is found["n98"].last_updated
     assert 2 * sys.getsizeof(vars(found["n99"])) < sys.getsizeof(vars(own))
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+def test_a_time_beyond_all_years_is_refused_as_any_wrong_value_is(time: str) -> None:
+    """What cannot be read is left out with a word in the log; an error of another type would end the watch."""
+    with pytest.raises(ValidationError, match="out of range"):
+        NodeOpStatus.model_validate({"startedAt": time})
+    with pytest.raises(ValidationError, match="out of range"):
+        NodeOpStatus.model_validate({"nodeStatuses": {"n1": {**DONE, "lastUpdated": time}}})

@@ -101,6 +101,7 @@ def test_a_node_in_the_middle_of_a_reboot_is_left_to_come_back(stored: Step) -> 
     pods = {ChildKey(Role.REBOOT, "n1"): role_pod(of, Role.REBOOT, reboot_state="completed")}
     jobs = {"n1": job(of, complete=True)}
     assert subjects(snapshot(of, ours(of), jobs=jobs, pods=pods)) == ["release node n1"]
+    assert subjects(snapshot(of, ours(of), pods=pods)) == ["release node n1"], "with its Job deleted too"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kairos_operator.api.cluster import ContainerView
 from kairos_operator.api.names import Role, child_name
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Phase, RebootStatus, Step
 from kairos_operator.core import folding
@@ -23,7 +24,7 @@ from kairos_operator.core.folding import (
 from kairos_operator.core.nodeop import plan
 from kairos_operator.core.phases import phase_of
 from tests.core.rollout import Rollout
-from tests.core.world import T0, UID, node, op, snapshot
+from tests.core.world import T0, UID, job, node, op, ours, pod, record, snapshot
 
 ETCD_BYTES = 1_572_864
 UID_TEXT = "0b9e6c5e-2f3d-4a53-9b0a-6e0c3f1d7a11"
@@ -141,6 +142,21 @@ def test_folding_is_stable_and_a_finished_operation_stays_finished() -> None:
     last = op(concurrency=0, meta={"finalizers": ()})
     made = plan(snapshot(replace(last, status=read), *(node(name) for name in records)))
     assert made.empty
+
+
+def test_a_status_whose_messages_are_cut_says_nothing_new_the_next_time() -> None:
+    """Each look makes the whole message anew, and it must not be news once it is cut."""
+    names = [f"n{number:03}" for number in range(400)]
+    of = op(records={name: record(Step.JOB, name=name) for name in names}, cordon=True, concurrency=0)
+    waits = (ContainerView("nodeop", waiting="CreateContainerError: " + "\u9519" * 1000),)
+    pods = {name: (pod(f"p-{name}", node=name, containers=waits),) for name in names}
+    for second in range(3):
+        nodes = [ours(of, node(name)) for name in names]
+        jobs = {name: job(of, name, attempts=1) for name in names}
+        made = plan(snapshot(of, *nodes, seconds=second, jobs=jobs, job_pods=pods))
+        assert (made.status is None) == (second > 0)
+        of = replace(of, status=made.status or of.status)
+    assert {len(one.message or "") for one in of.status.nodes.values()} == {40}
 
 
 @pytest.mark.parametrize("room", [4_000, 9_000])

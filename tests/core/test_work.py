@@ -93,6 +93,25 @@ def test_a_job_is_not_made_where_the_node_was_rebooted_for_it_already() -> None:
     assert after(facts).nodes["n1"].outcome is Outcome.FAILED
 
 
+def test_a_job_that_rebooted_the_node_and_was_deleted_since_has_succeeded() -> None:
+    """Only the command's success lets the reboot pod speak: ending the pod in the middle would be the worse for it."""
+    of = _op({"job_uid": "seen"}, reboot_on_success=True)
+    facts = _facts(of, pods=_reboot_pod(of, reboot_state="completed", reboot_boot_id="n1-boot-1"))
+    assert subjects(facts) == []
+    new = after(facts).nodes["n1"]
+    assert (new.step, new.outcome) == (Step.REBOOT, None)
+
+
+@pytest.mark.parametrize("known", [{}, {"job_uid": "uid-of-job-n1"}], ids=["first seen", "known"])
+def test_a_job_first_seen_complete_is_stored_before_it_can_be_deleted(known: dict[str, str]) -> None:
+    """What is at Reboot may wait to be stored; that there was a Job may not, or it is made anew once it is gone."""
+    of = _op(known, reboot_on_success=True)
+    made = plan(_facts(of, job(of, complete=True), pods=_reboot_pod(of)))
+    assert made.status is not None
+    assert (made.status.nodes["n1"].step, made.status.nodes["n1"].job_uid) == (Step.REBOOT, "uid-of-job-n1")
+    assert made.urgent is not bool(known)
+
+
 def test_that_the_job_was_seen_is_stored() -> None:
     made = plan(_facts(_op(), job(_op())))
     assert made.status is not None

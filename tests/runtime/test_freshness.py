@@ -81,6 +81,7 @@ def test_boots_of_nodes_that_are_no_longer_in_flight_are_forgotten() -> None:
     world = World()
     world.shows("a", "boot-1")
     world.freshness.remember(["a", "gone"], world.memory)
+    world.memory.confirmed["a"] = NOW
     assert world.memory.boots == {"a": frozenset({"boot-1"})}
     world.freshness.remember([], world.memory)
-    assert world.memory.boots == {}
+    assert (world.memory.boots, world.memory.confirmed) == ({}, {})

@@ -80,7 +80,7 @@ CONDITIONS = st.lists(
         type=st.sampled_from(["Failed", "Complete"]),
         status=st.sampled_from(["True", "False"]),
         reason=st.just("R"),
-        last_transition_time=st.sampled_from([at(0), at(1)]),
+        lastTransitionTime=st.sampled_from([at(0), at(1)]),  # by its alias: else one is made up beside it
     ),
     max_size=2,
 )

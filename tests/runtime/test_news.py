@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.news import Key, Kind, News
 from kairos_operator.runtime.queue import Queue
@@ -49,6 +51,24 @@ async def test_an_operation_whose_cordon_was_kept_hears_that_somebody_lifted_it(
 async def test_a_claim_of_nobody_is_looked_at_as_an_orphan() -> None:
     changed = _node(7, **{"operator.kairos.io/claimed-by": OURS})
     assert await _woken(None, changed) == {Key(Kind.NODE, "n1")}
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+async def test_an_operation_that_another_of_its_name_stands_for_is_gone(*, upgrade: bool) -> None:
+    """It was deleted and made anew while the watch was away: nobody announces the deletion."""
+    caches, queue, gone = Caches.empty(), Queue[Key](), list[str]()
+    caches.nodes.observed(_node(7, **{"operator.kairos.io/cordoned-by": OURS}))
+    old, new = _op(), _op()
+    new["metadata"] |= {"uid": "another", "resourceVersion": "9"}
+    for one in (old, new):
+        one["spec"] = {"image": "os:2"} if upgrade else one["spec"]
+    cache = caches.upgrades if upgrade else caches.node_ops
+    cache.observed(old)
+    News(caches, queue, gone.append).follow()
+    before = len(queue)
+    cache.observed(new)
+    assert gone == ["uid-of-op"]
+    assert len(queue) == before + (not upgrade), "the node whose claim is nobody's now"
 
 
 async def test_a_node_that_nobody_has_to_do_with_is_no_news() -> None:

@@ -36,8 +36,8 @@ def _node(name: str, boot: str = "boot-1", version: int = 1, **labels: str) -> d
     }
 
 
-def _op(name: str = "op", records: dict[str, Any] | None = None) -> dict[str, Any]:
-    meta = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "1"}
+def _op(name: str = "op", records: dict[str, Any] | None = None, version: int = 1) -> dict[str, Any]:
+    meta = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": str(version)}
     obj: dict[str, Any] = {
         "metadata": {**meta, "finalizers": [FINALIZER]},
         "spec": {"command": ["true"], "cordon": True, "rebootOnSuccess": True},
@@ -183,6 +183,15 @@ def test_what_is_to_be_ended_is_looked_for_each_time() -> None:
         world.asked.clear()
         world.look(memory=memory)
         assert {asked.split()[1] for asked in world.asked} >= {"jobs", "pods"}
+
+
+def test_that_a_node_is_free_is_remembered_only_while_it_is_in_flight() -> None:
+    """Thousands of names in each finished operation would be there as long as it is."""
+    world, memory = _at_step("Release"), Memory()
+    assert world.look(memory=memory).released == {"a"}
+    world.caches.node_ops.observed(_op(records={"a": {"phase": "Completed", "step": "Done"}}, version=2))
+    world.look(memory=memory)
+    assert memory.released == set()
 
 
 def _at_step(step: str) -> World:

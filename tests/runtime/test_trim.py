@@ -32,7 +32,7 @@ META = {
     "ownerReferences": [{"kind": "NodeOp", "name": "op", "uid": "o", "controller": True}],
     "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}],
 }
-NODE = {
+NODE: dict[str, Any] = {
     "metadata": META,
     "spec": {"unschedulable": True, "podCIDR": "10.0.0.0/24"},
     "status": {
@@ -87,6 +87,13 @@ def test_of_annotations_only_those_stay_that_decisions_read() -> None:
     cut = trimmed(PODS, copy.deepcopy(POD))
     assert not any("volumes" in name for name in cut["metadata"]["annotations"])
     assert cut["status"].keys() == POD["status"].keys() - {"conditions"}
+
+
+def test_a_time_that_nobody_set_is_as_if_it_were_not_there() -> None:
+    """A zero metav1.Time is null in JSON; whoever writes a node's conditions may leave it so."""
+    node = copy.deepcopy(NODE)
+    node["status"]["conditions"][1]["lastTransitionTime"] = None
+    assert parse_node(trimmed(NODES, copy.deepcopy(node))) == parse_node(node)
 
 
 @pytest.mark.parametrize("res", [NODES, PODS, JOBS])
