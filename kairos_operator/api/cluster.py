@@ -119,6 +119,11 @@ class PodView:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def rebooted(self) -> bool:
+        """Whether the reboot pod says that it has told the node to reboot, which it does once the command succeeded."""
+        return self.reboot_state == "completed"
+
+    @property
     def termination_message(self) -> str:
         """What the pod's containers wrote to their termination logs."""
         return "; ".join(container.message for container in self.containers if container.message)

@@ -211,8 +211,7 @@ class OperationStatus(ApiModel):
         list[Condition] | None,
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = None
-    """What holds of it: Complete or Failed once it has ended; Reconciling and Stalled, as kstatus reads them; Paused,
-    DrainBlocked and DetailsFolded while that is so."""
+    """What holds: Complete or Failed at the end; Reconciling and Stalled for kstatus; what pauses or blocks it."""
 
     @field_validator("node_statuses", mode="before")
     @classmethod

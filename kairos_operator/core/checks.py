@@ -26,7 +26,7 @@ from kairos_operator.core.site import (
     failed,
     seconds,
 )
-from kairos_operator.core.trouble import holding_up, pod_failure
+from kairos_operator.core.trouble import holding_up, verdict
 
 # The pod's own activeDeadlineSeconds begins when the kubelet sees it; a kubelet that never does must end too.
 GRACE_SECONDS = 60
@@ -40,9 +40,9 @@ def preflight(site: Site) -> Decision:
     if check is None:
         return Go(after_check(site), "No preflight is set")
     pod = site.pod(Role.PREFLIGHT)
-    verdict = _unfinished(site, Role.PREFLIGHT, check, pod, "Preflight")
-    if verdict is not None or pod is None:
-        return verdict or Stay("Preflight: starting")
+    unfinished = _unfinished(site, Role.PREFLIGHT, check, pod, "Preflight")
+    if unfinished is not None or pod is None:
+        return unfinished or Stay("Preflight: starting")
     reason = pod.termination_message
     if not reason:
         return Go(after_check(site), "Preflight passed")
@@ -57,9 +57,9 @@ def postflight(site: Site) -> Decision:
     if check is None:
         return completed(site, "The command succeeded")
     pod = site.pod(Role.POSTFLIGHT)
-    verdict = _unfinished(site, Role.POSTFLIGHT, check, pod, "Postflight")
-    if verdict is not None or pod is None:
-        return verdict or Stay("Postflight: starting")
+    unfinished = _unfinished(site, Role.POSTFLIGHT, check, pod, "Postflight")
+    if unfinished is not None or pod is None:
+        return unfinished or Stay("Postflight: starting")
     said = pod.termination_message
     done = "Rebooted and verified" if site.spec.reboot_on_success else "Verified"
     return completed(site, bounded(f"{done} by postflight{': ' + said if said else ''}"))
@@ -76,7 +76,7 @@ def _unfinished(site: Site, role: Role, check: NodeCheck, pod: PodView | None, t
     if pod is not None and pod.phase == "Succeeded":
         return None
     if pod is not None and pod.phase == "Failed":
-        return failed(site, f"{title}Failed", f"{title} failed: {pod_failure(pod)}")
+        return failed(site, f"{title}Failed", f"{title} failed: {verdict(pod)}")
     why = holding_up([pod] if pod else [], site.node) or site.refused(f"create Pod {name}")
     left = limit - site.elapsed
     if role is Role.PREFLIGHT and site.away is not None:

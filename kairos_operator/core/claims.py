@@ -66,7 +66,7 @@ def _cordons(site: Site, node: NodeView) -> bool:
 
 def _claimed_notes(site: Site, node: NodeView) -> tuple[Note, ...]:
     if site.spec.cordon and node.unschedulable and node.cordoned_by != site.claim:
-        text = f"{site.name} was cordoned by somebody else before; that cordon will not be lifted"
+        text = f"{site.name} was cordoned by {_whose(node)} before; that cordon will not be lifted"
         return (site.note("AlreadyCordoned", text),)
     return ()
 
@@ -134,7 +134,15 @@ def _farewell(site: Site, message: str) -> str:
         return message
     if node.cordoned_by == site.claim:
         return f"{message} (the node stays cordoned; kubectl uncordon {site.name} once it is good)"
+    if node.cordoned_by:
+        return f"{message} (the node stays cordoned by {_whose(node)}; kubectl uncordon {site.name} once it is good)"
     return f"{message} (the node stays cordoned, which was not this NodeOp's doing)"
+
+
+def _whose(node: NodeView) -> str:
+    """Who set a cordon that is not this operation's: often the one before, which failed on the node and kept it."""
+    holder = Claim.parse(node.cordoned_by)
+    return f"NodeOp {holder.operation}" if holder else "somebody else"
 
 
 def _released_notes(site: Site) -> tuple[Note, ...]:

@@ -19,6 +19,7 @@ from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed,
 POLL_SECONDS = 2.0  # between looks at pods that are ending
 _CHECKS = frozenset({LABEL_PREFLIGHT, LABEL_POSTFLIGHT})
 _REFUSED = "cannot be evicted"
+_DRAINING = "Draining: "
 _NAMED = 5  # pods named in a message; the rest is counted
 
 
@@ -116,10 +117,11 @@ def drain(site: Site) -> Decision:
         )
     waiting = _waiting_for(site, going)
     if left <= 0:
+        waiting = _last_refusal(site, going) or waiting
         text = f"Drain failed: not done after {seconds(options.timeout_seconds)}; {waiting}"
         return failed(site, "DrainFailed", text)
     chains, recheck = _evictions(site, going, options), min(left, POLL_SECONDS)
-    return Stay(bounded(f"Draining: {waiting}"), chains, recheck, notes=_standing_still(site, waiting))
+    return Stay(bounded(f"{_DRAINING}{waiting}"), chains, recheck, notes=_standing_still(site, waiting))
 
 
 def _uncordoned(site: Site) -> bool:
@@ -160,6 +162,13 @@ def _waiting_for(site: Site, going: Sequence[Evict | Ending]) -> str:
     if refused:
         return _listed(refused)
     return f"waiting for {_listed(verdict.pod.path for verdict in going)} to end"
+
+
+def _last_refusal(site: Site, going: Sequence[Evict | Ending]) -> str:
+    """What refused the eviction of a pod that is still not ending, by the stored message: it outlives a restart."""
+    said = site.record.message or ""
+    known = any(isinstance(one, Evict) and f"{one.pod.path} {_REFUSED}" in said for one in going)
+    return said.removeprefix(_DRAINING) if known else ""
 
 
 def _evictions(

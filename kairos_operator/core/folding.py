@@ -4,8 +4,8 @@ In this order, each only where it is needed:
 1. messages of nodes get shorter the more nodes there are; Events carry them in full;
 2. only so many nodes are in flight at once as there is room for, since their entries are the longest;
 3. beyond `ROOM_BYTES`, entries of nodes that completed or were skipped are folded to phase, step and outcome, and those
-   of waiting nodes to phase and step; then failed ones to these, their message and their cordon; at the very last,
-   messages of nodes in flight are cut short.
+   of waiting nodes to phase and step; then failed ones to these, their message and their cordon; then messages of
+   nodes in flight are cut short, and at the very last those of failed ones.
 Every target stays in the map, with its phase and outcome. What is folded is never needed again: nothing leads out of
 `Done`, and what decides about a cordon stays.
 """
@@ -20,8 +20,9 @@ from kairos_operator.api.status import NodeStatus, Outcome, Step
 ROOM_BYTES = 1_250_000  # for the entries; the rest of etcd's 1,572,864 is the spec's, with its scripts
 SMALL = 390  # an operation on so few nodes fits whatever happens
 MESSAGE_LIMIT = 1024  # characters
-_SHORTEST_MESSAGE = 80
+_SHORTEST_MESSAGE = 160  # what went wrong and with what: two versions, or a pod and the budget that holds it
 _CUT_MESSAGE = 40
+_CUT_FAILURE = 70
 _ALL_MESSAGES = MESSAGE_LIMIT * SMALL
 # Bytes of the fields of one entry in JSON, as keys and values of their longest; texts are counted as they are.
 _FRAME, _FLAG, _TIME = 52, 22, 42  # the frame has phase and step
@@ -50,11 +51,17 @@ def fitted(stored: Mapping[str, NodeStatus], records: Mapping[str, NodeStatus]) 
     if len(found) <= SMALL:
         return found
     size = size_of(found)
-    for due in (_ended_before(stored), _ended, _failed, _flying):
+    for due, fold in (
+        (_ended_before(stored), _folded),
+        (_ended, _folded),
+        (_failed, _folded),
+        (_flying, _cut),
+        (_failed, _cut),
+    ):
         if size <= ROOM_BYTES:
             break
         for name in [name for name, record in found.items() if due(name, record)]:
-            folded = _folded(found[name])
+            folded = fold(found[name])
             known = stored.get(name)
             if known is not None and folded.model_copy(update={"last_updated": known.last_updated}) == known:
                 folded = known  # it says nothing new, once its message is cut
@@ -116,10 +123,14 @@ def _flying(_: str, record: NodeStatus) -> bool:
     return record.in_flight and bool(record.message)
 
 
+def _cut(record: NodeStatus) -> NodeStatus:
+    """The entry with the beginning of its message; what is remembered of a node in flight stays."""
+    limit = _CUT_MESSAGE if record.in_flight else _CUT_FAILURE
+    return record.model_copy(update={"message": (record.message or "")[:limit]})
+
+
 def _folded(record: NodeStatus) -> NodeStatus:
-    """The entry without its details; what is remembered of a node in flight stays, but for a long message."""
-    if record.in_flight:
-        return record.model_copy(update={"message": (record.message or "")[:_CUT_MESSAGE]})
+    """The entry of a node that is done, or waits, without its details."""
     bad = record.outcome is Outcome.FAILED
     return NodeStatus(
         phase=record.phase,

@@ -105,7 +105,10 @@ def check_pod(snapshot: Snapshot, node: str, role: Role, check: NodeCheck) -> Bo
             "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "volumeMounts": [{"name": "host-root", "mountPath": mount, "readOnly": True}],
+        "volumeMounts": [
+            # Of /etc, /oem and whatever else is mounted below it too, where kubelet and runtime can do that.
+            {"name": "host-root", "mountPath": mount, "readOnly": True, "recursiveReadOnly": "IfPossible"}
+        ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     body = _child(snapshot, PODS, node, role)
@@ -221,4 +224,5 @@ def _sentinel_creator(snapshot: Snapshot, name: str) -> Mapping[str, Any]:
         "command": sentinel_command(name),
         "securityContext": _PRIVILEGED_ROOT,
         "volumeMounts": [_SENTINEL_MOUNT],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }

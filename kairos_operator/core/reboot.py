@@ -20,7 +20,6 @@ from kairos_operator.core.site import Decision, Go, Site, Stay, completed, faile
 from kairos_operator.core.snapshot import ChildKey, Snapshot
 from kairos_operator.core.trouble import holding_up, last_failure
 
-REBOOTED = "completed"  # what the reboot pod says of itself once the node is to go down
 _FAILED = "failed"
 
 
@@ -40,7 +39,7 @@ def said_to_be_back(snapshot: Snapshot) -> Mapping[str, str]:
 def worked(snapshot: Snapshot, name: str, record: NodeStatus) -> bool:
     """Whether the command is done and the node is to reboot, or does, though that may not be stored yet."""
     job, pod = snapshot.jobs.get(name), snapshot.pods.get(ChildKey(Role.REBOOT, name))
-    done = job.complete if job is not None else pod is not None and pod.reboot_state == REBOOTED
+    done = job.complete if job is not None else pod is not None and pod.rebooted
     return done and record.step is Step.JOB and snapshot.op.spec.reboot_on_success
 
 
@@ -61,7 +60,7 @@ class _Proof:
 def _proof(site: Site) -> _Proof:
     node, pod, record = site.node, site.pod(Role.REBOOT), site.record
     ended = record.rebooted_from
-    if pod is not None and pod.reboot_state == REBOOTED:
+    if pod is not None and pod.rebooted:
         # The pod knows the boot that it ended, also where the node had rebooted by itself since it got its slot.
         ended = pod.reboot_boot_id or record.boot_id or ""
     before = {boot for boot in (record.boot_id, ended) if boot}
@@ -79,14 +78,14 @@ def reboot(site: Site) -> Decision:
     proof = _proof(site)
     if proof.says and proof.changed and proof.ready:
         return _back(site, proof)
-    why = node.ready_reason if proof.says else holding_up([pod] if pod else [], None)
-    why = why if proof.says else why or site.refused(f"create Pod {site.child(Role.REBOOT)}")
+    held = holding_up([pod] if pod else [], None) or site.refused(f"create Pod {site.child(Role.REBOOT)}")
     left = site.spec.reboot_timeout_seconds - site.elapsed
     if left <= 0:
         limit = seconds(site.spec.reboot_timeout_seconds)
-        text = f"Reboot failed: not back after {limit}: {_seen(proof, why)}"
+        text = f"Reboot failed: not back after {limit}: {_seen(proof, held, node.ready_reason)}"
         return failed(site, "RebootFailed", text)
     chains = () if proof.says else reboot_pod_anew(site)
+    why = node.ready_reason if proof.says else held
     return Stay(f"Rebooting: {_awaited(proof, why)}", chains, left, {"rebooted_from": proof.ended})
 
 
@@ -116,19 +115,19 @@ def _awaited(proof: _Proof, why: str) -> str:
     return "the node goes down" if proof.ready else "the node is down"
 
 
-def _seen(proof: _Proof, why: str) -> str:
-    """What was seen of a reboot that was not proven in time."""
-    because = f": {why}" if why else ""
-    pod = (
-        "the reboot pod says completed"
-        if proof.says
-        else f"the reboot pod has not rebooted the node{because}"
-    )
-    if not proof.changed:
-        return f"{pod}, but the node's bootID did not change" if proof.says else pod
-    if not proof.ready:
-        return f"{pod}, the node's bootID changed, but the node is not Ready{because}"
-    return f"the node's bootID changed, but {pod}"
+def _seen(proof: _Proof, held: str, reason: str) -> str:
+    """What was seen of a reboot that was not proven in time; `held` is what holds its pod up, `reason` the node's."""
+    reason = f": {reason}" if reason else ""
+    if proof.says and proof.changed:
+        return f"the reboot pod says completed, the node's bootID changed, but the node is not Ready{reason}"
+    if proof.says and proof.ready:
+        return "the reboot pod says completed, but the node's bootID did not change"
+    if proof.says:
+        return f"the reboot pod says completed, the node went down and did not come back{reason}"
+    seen = "the reboot pod has not rebooted the node" + (f": {held}" if held else "")
+    if proof.changed:
+        seen = f"the node's bootID changed, but {seen}"
+    return seen if proof.ready else f"{seen}; the node is not Ready{reason}"
 
 
 def reboot_children(site: Site) -> tuple[Action, ...]:

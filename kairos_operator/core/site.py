@@ -127,7 +127,11 @@ def failed(site: Site, reason: str, message: str, *, uncordon: bool = False) -> 
     learned: dict[str, Any] = {"outcome": Outcome.FAILED}
     if begun and site.spec.cordon and not (site.spec.uncordon_on_failure or uncordon):
         learned["keep_cordon"] = True
-    if site.record.reboot_status is RebootStatus.PENDING:
+    pod = site.pod(Role.REBOOT)
+    told = site.record.rebooted_from is not None or (pod is not None and pod.rebooted)
+    if (
+        site.record.reboot_status is RebootStatus.PENDING and not told
+    ):  # what the node was told is not taken back
         learned["reboot_status"] = RebootStatus.CANCELLED
     step = Step.DONE if site.record.step in (Step.WAITING, Step.PREFLIGHT) else Step.RELEASE
     message = bounded(message)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kairos_operator.api.cluster import ContainerView, JobView, NodeView, PodView
 from kairos_operator.core.site import bounded
 
+_NOT_ITS_OWN = 126  # exit codes from here on are of a shell that could not run it, or of a signal
 _TAIL = 600  # characters of a container's last words: the end of a log says more than its beginning
 
 
@@ -34,6 +35,15 @@ def job_failure(job: JobView, pods: Sequence[PodView]) -> str:
     """Why a Job failed."""
     own = ": ".join(text for text in (job.reason, job.message) if text)
     return bounded("; ".join(text for text in (last_failure(pods), own) if text) or "no reason was given")
+
+
+def verdict(pod: PodView) -> str:
+    """What a check has against the node, in its own words; where it has none, why its pod failed."""
+    for container in pod.containers:
+        code, words = container.exit_code or 0, container.message.replace("\n", " | ")
+        if 0 < code < _NOT_ITS_OWN and words and not pod.reason and container.reason in ("", "Error"):
+            return bounded(words[-_TAIL:])
+    return pod_failure(pod)
 
 
 def pod_failure(pod: PodView) -> str:

@@ -16,7 +16,7 @@ from kairos_operator.api.resources import JOBS
 from kairos_operator.api.status import Step
 from kairos_operator.core.actions import Create
 from kairos_operator.core.manifests import job
-from kairos_operator.core.reboot import REBOOTED, reboot_children, reboot_impossible, reboot_pod_anew
+from kairos_operator.core.reboot import reboot_children, reboot_impossible, reboot_pod_anew
 from kairos_operator.core.site import Decision, Go, Site, Stay, completed, failed, seconds
 from kairos_operator.core.snapshot import Snapshot
 from kairos_operator.core.trouble import holding_up, job_failure, last_failure
@@ -68,7 +68,7 @@ def _start(site: Site) -> Decision:
     broken = reboot_impossible(site)
     if broken is not None:
         return broken
-    rebooted = pod is not None and pod.reboot_state == REBOOTED
+    rebooted = pod is not None and pod.rebooted
     if rebooted and pod is not None and pod.reboot_boot_id:
         return _worked(
             site, {}

@@ -61,9 +61,24 @@ def test_a_message_while_the_pod_runs_skips_nothing() -> None:
     ("pod", "said"),
     [
         pytest.param(
-            {"containers": (ended(3, "no disk", "preflight"),)},
-            "container preflight exited with code 3: no disk",
-            id="exit code and words",
+            {"containers": (ended(3, "no disk\nat all", "preflight"),)},
+            "no disk | at all",
+            id="its own words",
+        ),
+        pytest.param(
+            {"containers": (ended(3, "", "preflight"),)},
+            "container preflight exited with code 3",
+            id="an exit code alone",
+        ),
+        pytest.param(
+            {"containers": (ended(137, "Loading", "preflight", reason="OOMKilled"),)},
+            "container preflight exited with code 137 (OOMKilled): Loading",
+            id="killed",
+        ),
+        pytest.param(
+            {"containers": (ended(127, "check: not found", "preflight"),)},
+            "container preflight exited with code 127: check: not found",
+            id="it could not be run",
         ),
         pytest.param(
             {"reason": "DeadlineExceeded", "message": "Pod was active longer than specified deadline"},

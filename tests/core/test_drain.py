@@ -202,16 +202,29 @@ def test_the_timeout_counts_from_the_stored_beginning() -> None:
     assert _evictions(of, pod(), seconds=60) == []
 
 
+_BLOCKED = f"default/web-1 cannot be evicted: {REFUSAL}"
+
+
 @pytest.mark.parametrize(
-    ("refusals", "text"),
+    ("refusals", "stored", "facts", "text"),
     [
-        ({"evict uid-of-web-1": REFUSAL}, f"default/web-1 cannot be evicted: {REFUSAL}"),
-        ({}, "waiting for default/web-1 to end"),
+        pytest.param({"evict uid-of-web-1": REFUSAL}, "", {}, _BLOCKED, id="the budget"),
+        pytest.param({}, f"Draining: {_BLOCKED}", {}, _BLOCKED, id="the budget, before a restart"),
+        pytest.param({}, "", {}, "waiting for default/web-1 to end", id="the pod"),
+        pytest.param(
+            {},
+            f"Draining: {_BLOCKED}",
+            {"deleting_since": at(0)},
+            "waiting for default/web-1 to end",
+            id="the pod, which ends at last",
+        ),
     ],
-    ids=["the budget", "the pod"],
 )
-def test_the_timeout_says_what_blocked(refusals: dict[str, str], text: str) -> None:
-    new = _drained(_op(), pod(), seconds=300, refusals=refusals)
+def test_the_timeout_says_what_blocked(
+    refusals: dict[str, str], stored: str, facts: dict[str, Any], text: str
+) -> None:
+    of = op(records={"n1": record(Step.DRAIN, message=stored)}, cordon=True, drain_options={"enabled": True})
+    new = _drained(of, pod(**facts), seconds=300, refusals=refusals)
     assert new.message == f"Drain failed: not done after 5 min; {text}"
 
 

@@ -124,6 +124,27 @@ def test_a_failed_node_keeps_its_message_and_its_cordon_even_when_folded() -> No
     assert (found.message, found.keep_cordon, found.outcome) == ("no space on n7", True, Outcome.FAILED)
 
 
+def test_a_message_names_what_it_is_about_in_the_largest_operation_too() -> None:
+    new, old = "v3.5.0-k3sv1.31.4+k3s1", "v3.4.2-k3sv1.30.11+k3s1"
+    budget = "The disruption budget coredns-pdb needs 1 healthy pods and has 1 currently"
+    for text, part in (
+        (f"Postflight failed: node came back with {old}, the image is {new}", new),
+        (
+            f"Drain failed: not done after 5 min; kube-system/coredns-5d78c9869d-abcde cannot be evicted: {budget}",
+            "coredns-pdb",
+        ),
+    ):
+        assert part in text[: message_limit(5000)]
+
+
+def test_messages_of_failed_nodes_are_cut_where_nothing_else_is_left() -> None:
+    names = [f"{number:04}".rjust(63, "n") for number in range(5000)]
+    records = {name: full(name, Step.DONE, Outcome.FAILED, "x" * message_limit(5000)) for name in names}
+    found = fitted(records, records)
+    assert size_of(found) <= folding.ROOM_BYTES
+    assert {len(one.message or "") for one in found.values()} == {70}
+
+
 def test_what_decides_about_a_node_in_flight_is_never_folded() -> None:
     records = {f"n{n}": full(f"n{n}", Step.REBOOT, None, "€" * 1000) for n in range(5000)}
     before = records["n1"]

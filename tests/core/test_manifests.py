@@ -140,7 +140,13 @@ def test_a_check_pod(
     (container,) = spec["containers"]
     assert (container["name"], container["image"], container["command"]) == (name, image, command)
     assert (spec["activeDeadlineSeconds"], spec["restartPolicy"]) == (deadline, restart)
-    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+@PODS
+def test_the_last_words_of_every_container_are_kept(make: Maker) -> None:
+    spec = _pod(make(_facts(**FULL)))
+    containers = [*spec.get("initContainers", ()), *spec["containers"]]
+    assert {one["terminationMessagePolicy"] for one in containers} == {"FallbackToLogsOnError"}
 
 
 @pytest.mark.parametrize("make", [_preflight, _postflight])
@@ -150,7 +156,15 @@ def test_a_check_may_only_look(make: Maker) -> None:
     security = container["securityContext"]
     assert (security["privileged"], security["allowPrivilegeEscalation"]) == (False, False)
     assert security["capabilities"] == {"drop": ["ALL"]}
-    assert container["volumeMounts"] == [{"name": "host-root", "mountPath": "/mnt/host", "readOnly": True}]
+    mount = {
+        "name": "host-root",
+        "mountPath": "/mnt/host",
+        "readOnly": True,
+        "recursiveReadOnly": "IfPossible",
+    }
+    assert container["volumeMounts"] == [
+        mount
+    ]  # without the last, /etc and /oem are mounts that can be written
     assert body["spec"]["volumes"] == [{"name": "host-root", "hostPath": {"path": "/", "type": "Directory"}}]
     assert "hostPID" not in body["spec"]
 

@@ -95,6 +95,24 @@ def test_what_the_pod_said_is_remembered_when_the_pod_is_gone() -> None:
         pytest.param(_says(), {"boot_id": FIRST}, "the node's bootID did not change", id="bootID"),
         pytest.param(
             _says(),
+            {"boot_id": FIRST, "ready": False, "ready_reason": "no status"},
+            "the node went down and did not come back: no status",
+            id="down",
+        ),
+        pytest.param(
+            {},
+            {"boot_id": FIRST, "ready": False, "ready_reason": "no status"},
+            "the reboot pod has not rebooted the node; the node is not Ready: no status",
+            id="down before its reboot",
+        ),
+        pytest.param(
+            {},
+            {"boot_id": SECOND, "ready": False, "ready_reason": "no CNI"},
+            "bootID changed, but the reboot pod has not rebooted the node; the node is not Ready: no CNI",
+            id="by itself, not Ready",
+        ),
+        pytest.param(
+            _says(),
             {"boot_id": SECOND, "ready": False, "ready_reason": "no CNI"},
             "not Ready: no CNI",
             id="not Ready",
@@ -108,6 +126,8 @@ def test_the_deadline_says_what_was_missing(pod: dict[str, Any], view: dict[str,
     assert (new.message or "").startswith("Reboot failed: not back after 30 min: ")
     assert says in (new.message or "")
     assert new.keep_cordon is True
+    told = pod.get("reboot_state") == "completed"
+    assert new.reboot_status is (RebootStatus.PENDING if told else RebootStatus.CANCELLED)
 
 
 def test_the_deadline_counts_from_the_stored_beginning_of_the_reboot() -> None:

@@ -111,6 +111,14 @@ def test_a_kept_cordon_is_sign_enough_that_the_claim_is_gone() -> None:
         (node(), "Said"),
         (node(unschedulable=True), "Said (the node stays cordoned, which was not this NodeOp's doing)"),
         (
+            node(unschedulable=True, cordoned_by="default/before@uid"),
+            "Said (the node stays cordoned by NodeOp default/before; kubectl uncordon n1 once it is good)",
+        ),
+        (
+            node(unschedulable=True, cordoned_by="?"),
+            "Said (the node stays cordoned by somebody else; kubectl uncordon n1 once it is good)",
+        ),
+        (
             replace(ours(_op()), claimed_by=""),
             "Said (the node stays cordoned; kubectl uncordon n1 once it is good)",
         ),
