@@ -57,6 +57,18 @@ def test_a_sentinel_that_cannot_be_written_fails_its_job(bench: Bench) -> None:
     assert bench.run("sentinel", "job", SENTINEL_DIR="/nowhere").code != 0
 
 
+def test_the_sentinel_is_on_disk_before_it_has_its_name_and_so_is_its_name(bench: Bench) -> None:
+    """Power may fail at any moment: no name without the content, and none that goes once the Job is complete."""
+    sync = bench.bin / "sync"
+    sync.unlink()
+    sync.write_text('#!/bin/sh\nprintf "%s " "${1##*/}" >>"${1%/*}/../synced"\n')
+    sync.chmod(0o755)
+    sentinels = bench.directory / "sentinel"
+    sentinels.mkdir()
+    assert bench.run("sentinel", "job", SENTINEL_DIR=str(sentinels)).code == 0
+    assert (bench.directory / "synced").read_text().split() == ["job.new", "job"]
+
+
 def test_without_sync_the_sentinel_is_still_written(bench: Bench) -> None:
     (bench.bin / "sync").unlink()
     assert bench.run("sentinel", "job", SENTINEL_DIR=str(bench.directory)).code == 0
