@@ -95,8 +95,11 @@ class Site:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the step began, by the stored time."""
+        """Seconds since the step began, by the stored time; what the process has seen of it, by its monotonic clock."""
         began = self.record.step_started_at
+        stored = self.op.status.nodes.get(self.name)
+        if stored is not None and stored.step_started_at == began and self.name in self.snapshot.elapsed:
+            return self.snapshot.elapsed[self.name]
         return (self.now - began).total_seconds() if began else 0.0
 
     @property
@@ -105,8 +108,9 @@ class Site:
         node = self.node
         if node is None or node.ready:
             return None
-        moments = (moment for moment in (self.record.step_started_at, node.ready_since) if moment)
-        return (self.now - max(moments, default=self.now)).total_seconds()
+        if node.ready_since is None:
+            return self.elapsed
+        return min((self.now - node.ready_since).total_seconds(), self.elapsed)
 
     def refused(self, *subjects: str) -> str:
         """What the API server last said against one of these actions, or nothing."""

@@ -77,6 +77,9 @@ class Snapshot:
         frozenset()
     )  # nodes whose view is from after the boot that their reboot pod ended
     released: frozenset[str] = frozenset()  # nodes known, by a live read or our own write, to be free of us
+    elapsed: Mapping[str, float] = field(
+        default_factory=dict
+    )  # seconds at the stored step, by node; where it is not known, by the wall clock
     deleting_for: float = 0.0  # seconds that this process has known of the operation's deletion
     refusals: Mapping[str, str] = field(
         default_factory=dict

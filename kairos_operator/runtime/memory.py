@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from kairos_operator.runtime.absent import Absent
 from kairos_operator.runtime.chains import Chains
+from kairos_operator.runtime.stopwatch import Stopwatch
 
 EVICTION_RETRY_SECONDS = 5.0  # kubectl drain's own interval
 _FIRST_RETRY_SECONDS = 1.0
@@ -25,8 +26,8 @@ class Refusal:
 @dataclass(slots=True)
 class Memory:
     """Per operation: refused actions by subject, nodes known to be free of it, its last status write, the boots that
-    its nodes in flight were seen in, when (monotonic) a call last said how a node is, the chains under way, and the
-    children that are not there.
+    its nodes in flight were seen in, when (monotonic) a call last said how a node is, the chains under way, the
+    children that are not there, and how long its nodes have been at their steps.
     """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Memory:
     confirmed: dict[str, float] = field(default_factory=dict)
     chains: Chains = field(default_factory=Chains)
     absent: Absent = field(default_factory=Absent)
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
     deletion_seen: float | None = None  # when (monotonic)
 
     def deleting_for(self, now: float, *, deleting: bool) -> float:

@@ -67,9 +67,10 @@ class Observer:
         drains, standings, released = await asyncio.gather(
             self._drains(found.drains), self._standings(found.standings), self._released(op, found, memory)
         )
+        now = self.clock.now()
         snapshot = Snapshot(
             op=op,
-            now=self.clock.now(),
+            now=now,
             images=self.images,
             nodes=self._nodes(),
             operator_pod=self.operator_pod,
@@ -83,6 +84,7 @@ class Observer:
             standings=standings,
             holders=self._holders(op, found.recent if listed is None else listed),
             released=released,
+            elapsed=memory.stopwatch.read(in_flight, op.status.nodes, now, self.clock.monotonic()),
             deleting_for=memory.deleting_for(self.clock.monotonic(), deleting=bool(op.meta.deleting_since)),
             refusals=memory.messages(),
         )

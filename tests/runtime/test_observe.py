@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kairos_operator.api.names import (
@@ -192,6 +193,18 @@ def test_that_a_node_is_free_is_remembered_only_while_it_is_in_flight() -> None:
     world.caches.node_ops.observed(_op(records={"a": {"phase": "Completed", "step": "Done"}}, version=2))
     world.look(memory=memory)
     assert memory.released == set()
+
+
+def test_how_long_a_node_is_at_its_step_is_what_this_process_saw_of_it() -> None:
+    world, memory = World(live={(NODES, "a"): _node("a")}), Memory()
+    world.caches.nodes.observed(_node("a"))
+    hour = timedelta(hours=1)
+    began = (datetime.now(UTC) + hour).isoformat()  # by a clock that was ahead
+    world.caches.node_ops.observed(
+        _op(records={"a": {"phase": "Running", "step": "Job", "stepStartedAt": began}})
+    )
+    for _ in range(2):
+        assert 0 <= world.look(memory=memory).elapsed["a"] < hour.total_seconds()
 
 
 def _at_step(step: str) -> World:
