@@ -1,7 +1,8 @@
 """Log lines, as text (`time level message key=value ...`) or as JSON, one a line.
 
 Fields come through `extra`. Nothing secret is written: fields with a telling name are blanked, and so is
-anything in a text that looks like a bearer token.
+anything in a text that looks like a bearer token. Texts may be anybody's: each is cut to `MAX_TEXT`, and what
+is done with one takes no longer than it is long.
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ LogFormat = Literal["text", "json"]
 LEVELS = ("debug", "info", "warning", "error")
 
 BLANK = "<redacted>"
+MAX_TEXT = 64 * 2**10
+"""Characters of a message, a field or a trace; a trace through many causes is long, and its end says the most."""
 SECRET_FIELD = re.compile(
     r"token|secret|password|passwd|authorization|private|credential|key_data", re.IGNORECASE
 )
-# a bearer token by its scheme, a JSON web token by its first part, a private key by its armour
+# A bearer token by its scheme, a JSON web token by its first part, a private key by its armour. A token is looked
+# for once in a word: from each `eyJ` in it anew, a long word of nothing else would take hours.
 SECRET_TEXT = re.compile(
-    r"(?i:bearer\s+)\S+|eyJ[\w-]{10,}(?:\.[\w-]+){1,2}|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|$)",
+    r"(?i:bearer\s+)\S+"
+    r"|(?<![\w-])(?=[\w-]*?eyJ[\w-]{10})[\w-]++(?:\.[\w-]+){1,2}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|$)",
     re.DOTALL,
 )
 _LEAST = len(vars(logging.makeLogRecord({})))
@@ -80,7 +86,13 @@ def _second(seconds: int) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    return SECRET_TEXT.sub(BLANK, record.getMessage())
+    return _shown(record.getMessage())
+
+
+def _shown(text: str) -> str:
+    """The text without secrets, and cut where it is too long, which is said."""
+    cut = f"...({len(text) - MAX_TEXT} characters more)" if len(text) > MAX_TEXT else ""
+    return SECRET_TEXT.sub(BLANK, text[:MAX_TEXT]) + cut
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
@@ -94,7 +106,7 @@ def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
 def _without_secrets(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
-    return SECRET_TEXT.sub(BLANK, str(value))
+    return _shown(str(value))
 
 
 def _quoted(value: Any) -> str:
@@ -107,6 +119,4 @@ def _one_line(text: str) -> str:
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    return (
-        "\n" + SECRET_TEXT.sub(BLANK, formatter.formatException(record.exc_info)) if record.exc_info else ""
-    )
+    return "\n" + _shown(formatter.formatException(record.exc_info)) if record.exc_info else ""

@@ -21,6 +21,7 @@ from aiohttp import web
 from kairos_operator.api.crd import MODELS
 from kairos_operator.api.resources import Resource
 from webhooks.review import (
+    SHOWN_NAME,
     Door,
     Knowledge,
     Malformed,
@@ -191,13 +192,16 @@ def _refused(code: int, message: str) -> web.Response:
 
 def _log(request: Request, door: Door, verdict: Verdict) -> None:
     # Who wrote what is the API server's audit log's affair; a refusal is looked for here, too.
+    kind, namespace, name, user = (
+        text[:SHOWN_NAME] for text in (request.kind, request.namespace, request.name, request.user)
+    )
     log.log(
         logging.DEBUG if verdict.allowed else logging.INFO,
         "%s %s %s/%r by %r: %s",
         door.__name__,
-        request.kind,
-        request.namespace,
-        request.name,
-        request.user,
+        kind,
+        namespace,
+        name,
+        user,
         "allowed" if verdict.allowed else "refused",
     )

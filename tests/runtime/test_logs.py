@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from kairos_operator.logs import LogFormat, set_up
+from kairos_operator.logs import MAX_TEXT, LogFormat, set_up
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +65,36 @@ def test_secrets_are_blanked_wherever_they_hide(log_format: LogFormat) -> None:
     for secret in ("abc.def", token, "hush", "MHcCAQ", "c2lnbmF0dXJl"):
         assert secret not in text
     assert "this stays" in text
+
+
+@pytest.mark.parametrize("before", ["token%3D", "x_", "/"])
+def test_a_token_is_blanked_whatever_stands_before_it(before: str) -> None:
+    log, out = written("text")
+    log.info("asked with %seyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", before)
+    assert "c2lnbmF0dXJl" not in out.getvalue()
+
+
+@pytest.mark.parametrize("part", ["eyJ", "eyJa.", "eyJaaaaaaaaaa.", "bearer ", "-----BEGIN ", "a-"])
+def test_looking_for_secrets_takes_no_longer_than_the_text_is_long(part: str) -> None:
+    """In a process of its own, which can be ended: work that grows with the square would take more than an hour."""
+    look = f"from kairos_operator.logs import SECRET_TEXT; SECRET_TEXT.sub('', {part!r} * 1_000_000)"
+    subprocess.run([sys.executable, "-c", look], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_long_texts_are_cut_and_say_so(log_format: LogFormat) -> None:
+    log, out = written(log_format)
+    log.info("a" * (MAX_TEXT + 7), extra={"field": "b" * (MAX_TEXT + 8)})
+    try:
+        raise ValueError("c" * 2 * MAX_TEXT)
+    except ValueError:
+        log.exception("d" * MAX_TEXT)
+    text = out.getvalue()
+    assert len(text) < 4 * MAX_TEXT + 1000
+    assert "a...(7 characters more)" in text
+    assert "b...(8 characters more)" in text
+    assert "characters more)" in text.rpartition("c...(")[2]
+    assert text.count("d") >= MAX_TEXT, "a text of just that length is whole"
 
 
 def test_chatty_libraries_stay_quiet_even_when_debugging() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
 
@@ -19,6 +21,7 @@ from webhooks.server import AdmissionServer, server_context
 HOST = "localhost"
 MUTATE = "/mutate-operator-kairos-io-v1alpha1-nodeop"
 VALIDATE = "/validate-operator-kairos-io-v1alpha1-nodeop"
+JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,9 @@ async def serving(knowledge: Knowledge | None = None) -> AsyncIterator[Served]:
             yield Served(server, context, pair, session)
         finally:
             await server.stop()
+
+
+async def post(served: Served, body: bytes, path: str = VALIDATE) -> tuple[int, Any]:
+    """Status and answer to one request."""
+    async with served.session.post(served.url(path), data=body, headers=JSON) as answer:
+        return answer.status, json.loads(await answer.read())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import tracemalloc
 from datetime import UTC, datetime
@@ -15,15 +14,8 @@ import pytest
 
 import webhooks.server
 from tests.webhooks.objects import node_op, review
-from tests.webhooks.serving import MUTATE, VALIDATE, Served, serving, trusting
+from tests.webhooks.serving import MUTATE, VALIDATE, post, serving, trusting
 from webhooks.keys import load_into, mint
-
-JSON = {"Content-Type": "application/json"}
-
-
-async def post(served: Served, body: bytes, path: str = VALIDATE) -> tuple[int, Any]:
-    async with served.session.post(served.url(path), data=body, headers=JSON) as answer:
-        return answer.status, json.loads(await answer.read())
 
 
 def well_formed(answer: Any) -> bool:
@@ -188,26 +180,6 @@ async def test_garbage_in_place_of_http_is_closed() -> None:
         said = await asyncio.wait_for(reader.read(), 10)
         assert said == b"" or said.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
         writer.close()
-
-
-async def test_only_kind_name_user_and_verdict_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    async with serving() as served:
-        await post(served, review(node_op(command=["echo", "s3cret"], image="s3cret image")))
-        await post(served, review(node_op(command=["echo", "s3cret"])))
-    said = "\n".join(record.getMessage() for record in caplog.records)
-    assert "validate NodeOp default/'op' by 'jane': refused" in said
-    assert "validate NodeOp default/'op' by 'jane': allowed" in said
-    assert "s3cret" not in said
-
-
-async def test_a_name_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "webhooks")
-    async with serving() as served:
-        await post(served, review(node_op("a\nvalidate NodeOp b by root: allowed")))
-        await post(served, review(node_op("a"), userInfo={"username": "jane\nroot"}))
-    assert len([record for record in caplog.records if record.name == "webhooks"]) == 2
-    assert all("\n" not in record.getMessage() for record in caplog.records)
 
 
 async def test_a_new_certificate_is_served_and_open_connections_stay() -> None:
