@@ -54,7 +54,7 @@ class CertificateFiles:
 
         Raises OSError where they cannot be read, ssl.SSLError where the first ones are no pair.
         """
-        found = ((self._directory / "tls.crt").read_bytes(), (self._directory / "tls.key").read_bytes())
+        found = self._read()
         if found == self._seen:
             return True
         try:
@@ -69,3 +69,9 @@ class CertificateFiles:
         self._seen = found
         log.info("serving the certificate in %s", self._directory)
         return True
+
+    def _read(self) -> tuple[bytes, bytes]:
+        """Certificate and key. Of a mounted Secret, both are of one version: the kubelet swaps the link `..data`."""
+        mounted = self._directory / "..data"
+        where = mounted.resolve() if mounted.is_dir() else self._directory
+        return (where / "tls.crt").read_bytes(), (where / "tls.key").read_bytes()

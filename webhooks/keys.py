@@ -97,7 +97,8 @@ def load_into(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     handle = os.memfd_create("webhook-certificate", os.MFD_CLOEXEC)
     try:
         os.write(handle, key + b"\n" + certificate)
-        context.load_cert_chain(f"/proc/self/fd/{handle}")
+        for each in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):  # one that fails is left with no pair
+            each.load_cert_chain(f"/proc/self/fd/{handle}")
     finally:
         os.close(handle)
 

@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -46,6 +46,20 @@ def trusting(*pairs: Pair) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata="".join(pair.ca.decode() for pair in pairs))
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
+
+
+def serves(context: ssl.SSLContext, pair: Pair, host: str = HOST) -> bool:
+    """Whether a handshake with the context, in memory, ends well for a client that trusts the pair's CA only."""
+    asked, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusting(pair).wrap_bio(said, asked, server_hostname=host)
+    server = context.wrap_bio(asked, said, server_side=True)
+    try:
+        for end in (client, server) * 3:
+            with suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    except ssl.SSLError:
+        return False
+    return client.version() is not None
 
 
 @asynccontextmanager

@@ -1,16 +1,15 @@
-"""Keys and certificates: their extensions, what cannot be served, and files that somebody else keeps."""
+"""Keys and certificates: their extensions, and what cannot be served."""
 
 from __future__ import annotations
 
 import ssl
-from datetime import timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 
 from tests.webhooks.memory import NOW, TIMING
-from webhooks.files import CertificateFiles
+from tests.webhooks.serving import HOST, serves
 from webhooks.keychain import Keychain, fresh, from_secret, to_secret
 from webhooks.keys import BadPair, Pair, checked, load_into, mint
 from webhooks.server import server_context
@@ -61,24 +60,17 @@ def test_a_secret_says_all_of_a_stage() -> None:
     assert from_secret(to_secret(chain), ["a"]) == chain
 
 
-def test_a_pair_that_does_not_match_leaves_the_old_in_use() -> None:
+@pytest.mark.parametrize("part", ["certificate", "key"])
+@pytest.mark.parametrize("wrong", [b"", b"x", b"other"])
+def test_a_pair_that_does_not_match_leaves_the_old_in_use(part: str, wrong: bytes) -> None:
     context = server_context()
-    one, two = mint(["a"], NOW), mint(["a"], NOW)
+    one, two = mint([HOST], datetime.now(UTC)), mint([HOST], datetime.now(UTC))
     load_into(context, one.certificate, one.key)
+    parts = {"certificate": one.certificate, "key": one.key}
+    parts[part] = getattr(two, part) if wrong == b"other" else wrong
     with pytest.raises(ssl.SSLError):
-        load_into(context, two.certificate, one.key)
-    assert context.cert_store_stats()["x509"] == 0
-
-
-def test_files_are_loaded_and_reloaded(tmp_path: Path) -> None:
-    files = CertificateFiles(server_context(), tmp_path)
-    with pytest.raises(OSError):
-        files.step()
-    one, two = mint(["a"], NOW), mint(["a"], NOW)
-    (tmp_path / "tls.crt").write_bytes(one.certificate)
-    (tmp_path / "tls.key").write_bytes(one.key)
-    assert files.step()
-    (tmp_path / "tls.crt").write_bytes(two.certificate)
-    assert not files.step(), "in the middle of a change"
-    (tmp_path / "tls.key").write_bytes(two.key)
-    assert files.step()
+        load_into(context, **parts)
+    assert serves(context, one)
+    load_into(context, two.certificate, two.key)
+    assert serves(context, two)
+    assert not serves(context, one)
