@@ -126,6 +126,9 @@ class Certificates:
             except self.refused as error:
                 log.warning("the webhook's certificate could not be looked after: %s", error)
                 pause = RETRY_INTERVAL
+            except Exception:  # a certificate is no reason to end the controller
+                log.exception("the webhook's certificate could not be looked after")
+                pause = RETRY_INTERVAL
             await sleep(pause)
 
     async def _read_or_create(self) -> Object:

@@ -29,44 +29,51 @@ class CertificateFiles:
         self._context = context
         self._directory = directory
         self._seen = (b"", b"")
+        self._ends: datetime | None = None
 
     @property
     def loaded(self) -> bool:
         """Whether a certificate is in use."""
-        return self._seen != (b"", b"")
+        return self._ends is not None
 
     @property
     def ends(self) -> datetime | None:
         """When the certificate in use ends; None while there is none."""
-        return x509.load_pem_x509_certificate(self._seen[0]).not_valid_after_utc if self.loaded else None
+        return self._ends
 
     async def keep(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Looks at the files for ever."""
         while True:
             try:
                 self.step()
-            except OSError as error:  # an ssl.SSLError is one
-                log.warning("the certificate in %s cannot be used: %s", self._directory, error)
+            except Exception as error:  # noqa: BLE001  # a certificate is no reason to end the controller
+                log.warning(
+                    "the certificate in %s cannot be used: %s: %s",
+                    self._directory,
+                    type(error).__name__,
+                    error,
+                )
             await sleep(INTERVAL)
 
     def step(self) -> bool:
         """Loads the files where they have changed; whether the ones now there are in use.
 
-        Raises OSError where they cannot be read, ssl.SSLError where the first ones are no pair.
+        Raises OSError where they cannot be read, and what the parsers raise where the first ones are no pair.
         """
         found = self._read()
         if found == self._seen:
             return True
         try:
+            ends = x509.load_pem_x509_certificate(found[0]).not_valid_after_utc
             load_into(self._context, *found)
-        except ssl.SSLError as error:
-            if self._seen == (b"", b""):
+        except Exception as error:  # those of the parsers have no class in common
+            if not self.loaded:
                 raise
             log.warning(
                 "%s: not a certificate and its key, the old one stays in use: %s", self._directory, error
             )
             return False
-        self._seen = found
+        self._seen, self._ends = found, ends
         log.info("serving the certificate in %s", self._directory)
         return True
 
