@@ -17,20 +17,21 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from kairos_operator.api.resources import MUTATING_WEBHOOKS, SECRETS, VALIDATING_WEBHOOKS, Resource
-from webhooks.keychain import Keychain, Timing, advanced, fresh, from_secret, to_secret
+from webhooks.configurations import bundle_patch
+from webhooks.keychain import Keychain, Timing, advanced, fresh, from_secret, minted, to_secret, written
 from webhooks.keys import BadPair, load_into
 
 log = logging.getLogger("webhooks.certificates")
 
 NOT_FOUND, CONFLICT, UNPROCESSABLE = 404, 409, 422
-WEBHOOK_SUFFIX = ".operator.kairos.io"
-"""Of the names of our webhooks; one of another name in our configurations is somebody else's."""
 INTERVAL, RETRY_INTERVAL = 10.0, 2.0
 """Seconds between steps: how long a caBundle that somebody changed stays wrong."""
+PATIENCE = timedelta(minutes=10)
+"""From a new pair of this replica to its next one, so that clocks that do not agree write seldom."""
 Object = dict[str, Any]
 
 
@@ -93,6 +94,7 @@ class Certificates:
     timing: Timing = field(default_factory=Timing)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _served: Keychain | None = None
+    _minted: datetime | None = None
 
     @property
     def ends(self) -> datetime | None:
@@ -114,8 +116,14 @@ class Certificates:
             told = await self._tell(chain, began)
         finally:
             self.ready.set()  # not before: whoever waits for the webhooks would meet a CA that nobody knows
-        following = advanced(chain, self.place.names, self.now(), self.timing, told=told, renew=renew)
-        return chain if following is chain else await self._write(secret, following)
+        now = max(self.now(), written(secret) or self.now())
+        following = advanced(chain, self.place.names, now, self.timing, told=told, renew=renew)
+        new_pair = minted(chain, following) and now >= chain.current.begins
+        if following is chain or (new_pair and not renew and self._has_just_minted()):
+            return chain
+        stored = await self._write(secret, following)
+        self._minted = self.now() if new_pair else self._minted
+        return stored
 
     async def keep(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Steps for ever, a little faster after a failed one."""
@@ -130,6 +138,14 @@ class Certificates:
                 log.exception("the webhook's certificate could not be looked after")
                 pause = RETRY_INTERVAL
             await sleep(pause)
+
+    def _has_just_minted(self) -> bool:
+        """Whether this replica has to wait with another pair.
+
+        It does not in place of a pair of the future: what made that has a clock that is ahead, and makes its next
+        one no sooner than this allows, so the right clocks have their way most of the time.
+        """
+        return self._minted is not None and abs(self.now() - self._minted) < PATIENCE
 
     async def _read_or_create(self) -> Object:
         while True:
@@ -217,24 +233,6 @@ class Certificates:
         else:
             log.info("%s %s has the webhook's CA now", res.kind, name)
         return False
-
-
-def bundle_patch(configuration: Mapping[str, Any], bundle: str) -> list[dict[str, Any]]:
-    """The JSON patch that gives our webhooks in a configuration the CA bundle; empty where they have it.
-
-    It fails where the configuration has changed since it was read.
-    """
-    found: list[dict[str, Any]] = []
-    for index, webhook in enumerate(configuration.get("webhooks") or ()):
-        ours = str(webhook.get("name", "")).endswith(WEBHOOK_SUFFIX)
-        if ours and webhook.get("clientConfig", {}).get("caBundle") != bundle:
-            at = f"/webhooks/{index}"
-            found.append({"op": "test", "path": f"{at}/name", "value": webhook["name"]})
-            found.append({"op": "add", "path": f"{at}/clientConfig/caBundle", "value": bundle})
-    version = configuration["metadata"].get("resourceVersion")
-    if found and version:
-        found.insert(0, {"op": "test", "path": "/metadata/resourceVersion", "value": version})
-    return found
 
 
 def _status(error: Exception) -> int:

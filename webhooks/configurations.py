@@ -6,7 +6,7 @@ an object stay editable while no webhook runs. Status writes go to a subresource
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kairos_operator.api.crd import MODELS
@@ -14,6 +14,8 @@ from kairos_operator.api.resources import Resource
 from webhooks.server import path_of
 
 TIMEOUT_SECONDS = 5
+WEBHOOK_SUFFIX = ".operator.kairos.io"
+"""Of the names of our webhooks; one of another name in our configurations is somebody else's."""
 SPEC_CHANGES = {
     "name": "spec-changes",
     "expression": "request.operation == 'CREATE' || object.?spec != oldObject.?spec",
@@ -71,3 +73,21 @@ def _webhook(door: str, resource: Resource, client: ClientConfig) -> dict[str, A
         "sideEffects": "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
     }
+
+
+def bundle_patch(configuration: Mapping[str, Any], bundle: str) -> list[dict[str, Any]]:
+    """The JSON patch that gives our webhooks in a configuration the CA bundle; empty where they have it.
+
+    It fails where the configuration has changed since it was read.
+    """
+    found: list[dict[str, Any]] = []
+    for index, webhook in enumerate(configuration.get("webhooks") or ()):
+        ours = str(webhook.get("name", "")).endswith(WEBHOOK_SUFFIX)
+        if ours and webhook.get("clientConfig", {}).get("caBundle") != bundle:
+            at = f"/webhooks/{index}"
+            found.append({"op": "test", "path": f"{at}/name", "value": webhook["name"]})
+            found.append({"op": "add", "path": f"{at}/clientConfig/caBundle", "value": bundle})
+    version = configuration["metadata"].get("resourceVersion")
+    if found and version:
+        found.insert(0, {"op": "test", "path": "/metadata/resourceVersion", "value": version})
+    return found

@@ -67,12 +67,15 @@ def advanced(
     """The stage that follows `chain`, or `chain` itself where it is not time yet.
 
     `told` says that the API servers have been given all of `chain.trusted`; `renew` asks for a renewal before
-    its time. A stage that began in the future (a clock was wrong) counts as long begun.
+    its time. A stage that began in the future (a clock was wrong) counts as long begun. What follows is dropped
+    where it is out of its time: all replicas would serve what no API server takes.
     """
-    if not chain.current.begins <= now < chain.current.ends:
+    if not chain.current.valid(now):
         return fresh(names, now, timing, chain)
     lasted = abs(now - chain.since)
     if chain.following is not None:
+        if not chain.following.valid(now):
+            return replace(chain, since=now, following=None)
         if not told or lasted < timing.settle:
             return chain
         return Keychain(chain.following, now, previous_ca=chain.current.ca)
@@ -81,6 +84,21 @@ def advanced(
     if renew or chain.current.ends - now < timing.lifetime / 3:
         return Keychain(chain.current, now, following=mint(names, now, timing.lifetime))
     return chain
+
+
+def minted(before: Keychain, after: Keychain) -> bool:
+    """Whether a pair is in the later stage that is not in the earlier."""
+    return bool({after.current, after.following} - {before.current, before.following, None})
+
+
+def written(secret: Mapping[str, Any]) -> datetime | None:
+    """When the API server last wrote the Secret, by its own clock, which is the one that certificates meet."""
+    metadata = secret.get("metadata", {})
+    times = [
+        metadata.get("creationTimestamp"),
+        *(it.get("time") for it in metadata.get("managedFields") or ()),
+    ]
+    return max((at for text in times if (at := moment(text)) is not None), default=None)
 
 
 def to_secret(chain: Keychain) -> dict[str, Any]:

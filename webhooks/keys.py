@@ -52,6 +52,10 @@ class Pair:
     def ends(self) -> datetime:
         return x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
 
+    def valid(self, now: datetime) -> bool:
+        """Whether it may be served at that time, as far as its dates go."""
+        return self.begins <= now < self.ends
+
 
 def mint(names: Sequence[str], now: datetime, lifetime: timedelta = LIFETIME) -> Pair:
     """A new CA and a certificate of it for the DNS names, of which the first is the subject."""

@@ -11,8 +11,7 @@ import pytest
 
 from kairos_operator.api.resources import MUTATING_WEBHOOKS, SECRETS, Resource
 from tests.webhooks.memory import PLACE, ApiServer, Object, Refused, Time, replica, trusts
-from webhooks.certificates import bundle_patch
-from webhooks.configurations import by_service, mutating_configuration
+from webhooks.configurations import bundle_patch, by_service, mutating_configuration
 from webhooks.keychain import from_secret
 
 
