@@ -56,6 +56,7 @@ BAD = {
     "-a.com/b": "registry",
     "a.com:70000/b": "registry",
     "a.com:/b": "registry",
+    "a.com:" + "9" * 5000 + "/b": "registry",
     "https://quay.io/a": "registry",
     "[::1/b": "registry",
     "a" * 256: "255",

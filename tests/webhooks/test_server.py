@@ -84,8 +84,9 @@ async def test_what_is_no_review_is_a_bad_request(body: bytes) -> None:
         review(node_op()).replace(b'"concurrency"', b'"a"').replace(b'"spec"', b'"spec": {}, "spec"'),
         review(node_op(command=["x" * 3 * 2**20])),
         review(node_op(concurrency=10**400)),
+        review(node_op(image="a.com:" + "9" * 5000 + "/b")),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 @pytest.mark.parametrize("path", [MUTATE, VALIDATE])
 async def test_odd_reviews_get_a_verdict(body: bytes, path: str) -> None:
