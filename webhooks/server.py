@@ -37,6 +37,10 @@ from webhooks.review import (
 
 MAX_BODY = 8 * 2**20
 """Bytes of a review: object and oldObject, each within etcd's 1.5 MiB, in JSON with escapes."""
+MAX_BODIES = 32 * 2**20
+"""Bytes of all bodies under way at once; the process has memory for little more, and anybody may send some."""
+SMALL_BODY = 64 * 2**10
+"""Bytes that any body may have whatever the others have: nearly all reviews are smaller."""
 BODY_TIMEOUT = 10.0
 """Seconds that a client may take to send a body; the API server itself waits ten for the answer."""
 HEADER_TIMEOUT = 10.0
@@ -60,6 +64,10 @@ def path_of(door: str, resource: Resource) -> str:
     return f"/{door}-{group}-{resource.version}-{resource.kind.lower()}"
 
 
+class Crowded(Exception):
+    """The bodies under way are too large together."""
+
+
 class AdmissionServer:
     """Serves the webhooks of both kinds over TLS, from `start` to `stop`.
 
@@ -78,6 +86,7 @@ class AdmissionServer:
         self._context = context
         self._server: asyncio.Server | None = None
         self._silent: set[web.RequestHandler] = set()
+        self._underway = 0
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
@@ -153,9 +162,11 @@ class AdmissionServer:
         async def review(http: web.Request) -> web.Response:
             self._silent.discard(http.protocol)
             try:
-                request = parse(await _body(http))
+                request = parse(await self._body(http))
             except TimeoutError:
                 return _refused(408, "the body took too long")
+            except Crowded:
+                return _refused(503, "too many large reviews at once, try again later")
             except Malformed as error:
                 return _refused(400, str(error))
             verdict = answer(resource, door, request, self._knowledge)
@@ -165,13 +176,26 @@ class AdmissionServer:
 
         return review
 
+    async def _body(self, http: web.Request) -> bytes:
+        """The whole body; most have come with the headers.
 
-async def _body(http: web.Request) -> bytes:
-    """The whole body. Raises TimeoutError where it does not come; most have come with the headers."""
-    if http.content.is_eof():
-        return await http.read()
-    async with asyncio.timeout(BODY_TIMEOUT):
-        return await http.read()
+        Raises TimeoutError where it does not come, Crowded where others have taken the place for it.
+        """
+        if http.content.is_eof():
+            return await http.read()
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT):
+                while chunk := await http.content.readany():
+                    body += chunk
+                    self._underway += len(chunk)
+                    if len(body) > MAX_BODY:
+                        raise web.HTTPRequestEntityTooLarge(MAX_BODY, len(body))
+                    if len(body) > SMALL_BODY and self._underway > MAX_BODIES:
+                        raise Crowded
+        finally:
+            self._underway -= len(body)
+        return bytes(body)
 
 
 def server_context() -> ssl.SSLContext:
