@@ -149,6 +149,24 @@ def test_with_cert_manager_the_operator_has_no_right_to_secrets_or_webhooks(kube
     assert certificate["spec"]["secretName"] in {each.get("secret", {}).get("secretName") for each in volumes}
 
 
+def test_with_cert_manager_a_renewal_changes_no_trust() -> None:
+    """What is trusted is a CA that lasts, so reviews go on however late the mounted Secret follows."""
+    manifests = documents("certmanager/certificate.yaml")
+    leaf = one(manifests, "Certificate", "kairos-operator-webhook")["spec"]
+    issuer = one(manifests, "Issuer", leaf["issuerRef"]["name"])["spec"]
+    (ca,) = (it["spec"] for it in manifests if it["spec"].get("secretName") == issuer["ca"]["secretName"])
+    assert ca["isCA"]
+    assert ca["commonName"], "an issuer without a name issues nothing"
+    assert ca["privateKey"]["rotationPolicy"] == "Never", "its own renewal keeps the key"
+    assert one(manifests, "Issuer", ca["issuerRef"]["name"])["spec"] == {"selfSigned": {}}
+    assert int(ca["duration"].removesuffix("h")) >= 10 * 365 * 24
+    assert leaf["privateKey"]["rotationPolicy"] == "Always"
+    patch = documents("certmanager/kustomization.yaml")[0]["patches"][0]["patch"]
+    assert patch.endswith(" kairos-operator-system/kairos-operator-webhook"), (
+        "the injector takes that one's ca.crt"
+    )
+
+
 @pytest.mark.realcluster
 def test_one_replica_stays_on_a_node_that_is_being_upgraded(kubectl: Path) -> None:
     deployment = one(rendered(kubectl, "overlays/single-node"), "Deployment", "kairos-operator")
