@@ -230,7 +230,7 @@ def _elector(settings: Settings, api: Kr8sApi, clock: Clock, metrics: Metrics) -
     # The kubelet starts a pod's container anew only once the one before is gone, with the node's reboot or without.
     pod = f"{settings.pod_name or socket.gethostname()}_{settings.pod_uid}"
     return LeaderElector(
-        KubeClient(api, on_call=metrics.count_call, in_flight=2),
+        KubeClient(api, on_call=metrics.count_call, in_flight=2, alone=True),
         settings.namespace,
         LEASE_NAME,
         f"{pod}_{uuid.uuid4()}",

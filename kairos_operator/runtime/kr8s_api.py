@@ -21,11 +21,11 @@ import aiohttp
 from kr8s._api import Api
 from yarl import URL
 
-from kairos_operator import __version__
 from kairos_operator.runtime.clock import Clock, SystemClock
 from kairos_operator.runtime.errors import NoCluster
 from kairos_operator.runtime.kr8s_response import as_httpx, raise_for_error
 from kairos_operator.runtime.login import SERVICE_ACCOUNT, Login, log_in, read_token
+from kairos_operator.runtime.wire import new_session
 
 TOKEN_SECONDS = 60.0
 LOGIN_PAUSE = 10.0  # a login that is refused is not repeated for each call: exec plugins are slow and costly
@@ -62,7 +62,7 @@ class Kr8sApi(Api):
         self._logged_in_at = 0.0
         self._token_read_at = 0.0
         self._login_lock = asyncio.Lock()
-        self._wire: aiohttp.ClientSession | None = None
+        self._wires: dict[bool, aiohttp.ClientSession] = {}
 
     @classmethod
     async def connect(
@@ -80,9 +80,8 @@ class Kr8sApi(Api):
 
     async def close(self) -> None:
         """End all connections, also the watches."""
-        if self._wire is not None:
-            await self._wire.close()
-            self._wire = None
+        while self._wires:
+            await self._wires.popitem()[1].close()
 
     @property
     def server(self) -> str:
@@ -100,14 +99,15 @@ class Kr8sApi(Api):
         headers: Mapping[str, str] | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
         before_send: Callable[[], None] | None = None,
+        alone: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One request and its answer, of whatever status. Raises what aiohttp raises."""
+        """One request and its answer, of whatever status; see `_session_of` for `alone`. Raises what aiohttp raises."""
         timeout = timeout or aiohttp.ClientTimeout(total=CALL_SECONDS)
         login = self._current_login()
         for last in (False, True):
             if before_send is not None:
                 before_send()
-            request = self._session_for_all().request(
+            request = self._session_of(alone=alone).request(
                 method,
                 URL(login.server + path),
                 params=params,
@@ -161,20 +161,12 @@ class Kr8sApi(Api):
                 raise_for_error(answer)
             yield answer
 
-    def _session_for_all(self) -> aiohttp.ClientSession:
-        if self._wire is None:
-            # no limit here: `Transport` bounds the calls, and each watch needs a connection of its own;
-            # plain bodies, because unpacking costs more than a cluster's own network
-            self._wire = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
-                headers={
-                    "User-Agent": f"kairos-operator/{__version__}",
-                    "Accept": "application/json",
-                    "Accept-Encoding": "identity",
-                },
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._wire
+    def _session_of(self, *, alone: bool = False) -> aiohttp.ClientSession:
+        """The session of all calls, or the one whose only connection the calls that are `alone` use one by one."""
+        if alone not in self._wires:
+            # no limit for all: `Transport` bounds the calls, and each watch needs a connection of its own
+            self._wires[alone] = new_session(connections=1 if alone else 0)
+        return self._wires[alone]
 
     def _current_login(self) -> Login:
         if self._login is None:

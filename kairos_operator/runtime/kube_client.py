@@ -35,8 +35,9 @@ class KubeClient:
     told of every answer: verb, resource, HTTP status ("<error>": none) and seconds; `on_bytes` of every body:
     verb, resource, bytes sent and received, watches as they come. `in_flight` bounds the
     calls (not the watches) under way at once. `timeout` ends one call; `read_timeout` ends a watch in which
-    nothing came for so long, not even a bookmark (both in seconds). `trim` makes items of lists smaller, page by page;
-    `decode` reads JSON, and raises ValueError.
+    nothing came for so long, not even a bookmark (both in seconds). With `alone`, its calls go over one connection
+    that no others use: one that has died costs one call, not as many as others have left dead. `trim` makes items
+    of lists smaller, page by page; `decode` reads JSON, and raises ValueError.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class KubeClient:
         on_bytes: Callable[[str, str, int, int], None] | None = None,
         in_flight: int = 16,
         timeout: float = 30.0,
+        alone: bool = False,
         read_timeout: float = 120.0,
         rng: random.Random | None = None,
         trim: Callable[[Resource, Object], Object] | None = None,
@@ -63,6 +65,7 @@ class KubeClient:
             decode=decode,
             in_flight=in_flight,
             timeout=timeout,
+            alone=alone,
         )
         self._read_timeout = read_timeout
         self._rng = rng or random.Random()

@@ -71,8 +71,10 @@ class Transport:
         decode: Callable[[bytes], Any] = json.loads,
         in_flight: int = 16,
         timeout: float = 30.0,
+        alone: bool = False,
     ) -> None:
         self._api = api
+        self._alone = alone
         self._decode = decode
         self._on_bytes = on_bytes or _uncounted
         self._fence = fence
@@ -109,7 +111,7 @@ class Transport:
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a long answer and hand out its chunks; `total` and `silence` (seconds) bound it."""
         timeout = aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=silence)
-        exchange = self._api.exchange("GET", path, params=params, timeout=timeout)
+        exchange = self._api.exchange("GET", path, params=params, timeout=timeout, alone=self._alone)
         with _typed(self._api.server):
             async with AsyncExitStack() as stack:
                 with self._counted(verb) as count:
@@ -145,6 +147,7 @@ class Transport:
                 headers=headers,
                 timeout=timeout,
                 before_send=fence,
+                alone=self._alone,
             )
             async with exchange as response:
                 count(response.status)

@@ -164,11 +164,11 @@ async def test_one_refusal_through_kr8s_does_not_close_the_session_for_others() 
         stub.on("GET /api/v1/nodes", s.status(403, "Forbidden", "no"))
         watch = KubeClient(api).watch(NODES, resource_version="5")
         await anext(watch)
-        session = api._session_for_all()
+        session = api._session_of()
         with pytest.raises(Exception, match=r"^no$"):
             [node async for node in api.get(Node)]
         assert len(stub.seen("GET /api/v1/nodes")) == 1
-        assert api._session_for_all() is session
+        assert api._session_of() is session
         assert not session.closed
 
 
