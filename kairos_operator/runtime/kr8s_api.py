@@ -24,7 +24,7 @@ from yarl import URL
 from kairos_operator.runtime.clock import Clock, SystemClock
 from kairos_operator.runtime.errors import NoCluster
 from kairos_operator.runtime.kr8s_response import as_httpx, raise_for_error
-from kairos_operator.runtime.login import SERVICE_ACCOUNT, Login, log_in, read_token
+from kairos_operator.runtime.login import SERVICE_ACCOUNT, Login, log_in, read_token, without_userinfo
 from kairos_operator.runtime.wire import new_session
 
 TOKEN_SECONDS = 60.0
@@ -85,8 +85,8 @@ class Kr8sApi(Api):
 
     @property
     def server(self) -> str:
-        """The URL of the API server."""
-        return self._login.server if self._login else ""
+        """The URL of the API server, as it may be said."""
+        return without_userinfo(self._login.server) if self._login else ""
 
     @asynccontextmanager
     async def exchange(

@@ -9,6 +9,7 @@ kr8s reads kubeconfigs (contexts, exec plugins, inline data) and service account
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class Login:
     token_file: Path | None = None
 
     def __repr__(self) -> str:
-        return f"Login(server={self.server!r})"
+        return f"Login(server={without_userinfo(self.server)!r})"
 
     def headers(self) -> dict[str, str]:
         """What a request carries to be let in."""
@@ -69,8 +70,8 @@ async def log_in(auth: KubeAuth) -> Login:
             _remove_inline_files(auth)
     except UNUSABLE as error:
         raise NoCluster(
-            f"cannot log in to a cluster: {str(error) or type(error).__name__}; name a kubeconfig with"
-            " --kubeconfig (and --context), or run in a pod with a service account"
+            f"cannot log in to a cluster: {without_userinfo(str(error)) or type(error).__name__};"
+            " name a kubeconfig with --kubeconfig (and --context), or run in a pod with a service account"
         ) from error
     token_file = _token_file(auth)
     return Login(
@@ -81,6 +82,11 @@ async def log_in(auth: KubeAuth) -> Login:
         proxy=auth.proxy,
         token_file=token_file,
     )
+
+
+def without_userinfo(text: str) -> str:
+    """The text, with the URLs in it as they may be said: without a user and a password."""
+    return re.sub(r"(?<=://)[^\s/]*@", "", text)
 
 
 def read_token(path: Path) -> str:

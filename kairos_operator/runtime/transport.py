@@ -22,6 +22,7 @@ import aiohttp
 from kairos_operator.api.resources import Resource
 from kairos_operator.runtime.errors import ServerError, Unreachable, from_status
 from kairos_operator.runtime.kr8s_api import Kr8sApi
+from kairos_operator.runtime.login import without_userinfo
 
 CONNECT_SECONDS = 10.0
 READ_ATTEMPTS = 3
@@ -194,4 +195,11 @@ def _typed(server: str) -> Iterator[None]:
     except TimeoutError as error:
         raise Unreachable(f"no answer from {server} in time") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise Unreachable(f"no answer from {server}: {error or type(error).__name__}") from error
+        raise Unreachable(f"no answer from {server}: {_said(error) or type(error).__name__}") from error
+
+
+def _said(error: Exception) -> str:
+    """The text of an error, without the URL of a proxy, which may have a password in it."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{error.status} {error.message}"
+    return without_userinfo(str(error))
