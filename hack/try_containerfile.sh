@@ -49,7 +49,7 @@ tried=$(store from "$image")
 in_image() { store run --isolation chroot --user 65532:65532 "$tried" -- "$@"; }
 in_image nsenter --version
 in_image python3 -m kairos_operator --help >/dev/null
-in_image python3 -c 'import kairos_operator.operator, kairos_operator.labeler.__main__, kairos_operator.reboot.__main__'
+in_image python3 -c 'import kairos_operator.process, kairos_operator.labeler.__main__, kairos_operator.reboot.__main__'
 ! in_image python3 -m pip --version 2>/dev/null || { echo "pip is in the image" >&2 && exit 1; }
 store inspect --type image "$image" | "$python" -c '
 import json, sys

@@ -28,7 +28,7 @@ def _run(args: argparse.Namespace) -> int:
     give_back_large_blocks()
     shorten_tls_buffers()
     from kairos_operator import logs
-    from kairos_operator.operator import run
+    from kairos_operator.process import run
     from kairos_operator.runtime.errors import NoCluster
 
     try:

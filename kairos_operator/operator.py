@@ -1,4 +1,4 @@
-"""The operator process: everything wired together, started in order and ended in order.
+"""One replica of the operator: everything wired together, and what it does while it leads.
 
 Caches fill on every replica; only the one that holds the lease acts. On SIGTERM, or before the reboot of the own node
 if another replica can go on, what is under way is finished, the Events are written and the lease is given back.
@@ -6,15 +6,11 @@ if another replica can go on, what is under way is finished, the Events are writ
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
-import signal
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +23,10 @@ from kairos_operator.runtime.caches import Caches, filled
 from kairos_operator.runtime.clock import Clock, SystemClock
 from kairos_operator.runtime.controller import Controller
 from kairos_operator.runtime.deeds import Deeds
-from kairos_operator.runtime.errors import NotLeader
 from kairos_operator.runtime.events import EventRecorder
 from kairos_operator.runtime.handover import HandOver
 from kairos_operator.runtime.kr8s_api import Kr8sApi
 from kairos_operator.runtime.kube_client import KubeClient
-from kairos_operator.runtime.lag import follow_lag
 from kairos_operator.runtime.leader import LeaderElector
 from kairos_operator.runtime.metrics import Metrics
 from kairos_operator.runtime.news import Key
@@ -125,70 +119,6 @@ class Operator:
             await self.work()
         else:
             await self.hand_over.lead(self.elector, self.work, self.controller.stop)
-
-
-async def run(settings: Settings) -> int:
-    """Run one replica until SIGTERM or SIGINT; returns the exit code."""
-    api = await Kr8sApi.connect(settings.kubeconfig, settings.context)
-    try:
-        operator = Operator.assemble(settings, api)
-        async with _served(operator):
-            return await _until_told(operator)
-    finally:
-        await api.close()
-
-
-async def _until_told(operator: Operator) -> int:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    parts = [operator.recorder.run(), operator.endpoints.keep(), follow_lag(operator.metrics.count_lag)]
-    parts += [reflector.run() for reflector in operator.reflectors]
-    background = [asyncio.create_task(one) for one in parts]
-    if operator.admission is not None:
-        background.append(asyncio.create_task(operator.admission.keep()))
-    leading, asked = asyncio.create_task(operator.lead()), asyncio.create_task(told.wait())
-    try:
-        await asyncio.wait({leading, asked, *background}, return_when=asyncio.FIRST_COMPLETED)
-        if not asked.done():
-            return _ended_early([leading, *background])
-        log.info("told to end; finishing what is under way")
-        operator.controller.stop()
-        await asyncio.wait({leading}, timeout=GRACE_SECONDS if operator.controller.running else 0.0)
-        return 0
-    finally:
-        await _cancelled([leading, asked, *background])
-
-
-def _ended_early(tasks: Iterable[asyncio.Task[Any]]) -> int:
-    """Something that should go on for ever has ended: the process ends too, and is started anew."""
-    for task in tasks:
-        if task.done() and not task.cancelled():
-            error = task.exception()
-            if isinstance(error, NotLeader):
-                log.error("%s; ending, to start anew as a follower", error)
-            elif error is not None:
-                log.error("a part of the operator ended; ending", exc_info=error)
-    return 1
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _served(operator: Operator) -> AsyncIterator[None]:
-    """Everything that this replica serves."""
-    ready = {"caches": operator.unsynced}
-    async with AsyncExitStack() as stack:
-        if operator.admission is not None:
-            await stack.enter_async_context(operator.admission.serving())
-            ready["webhooks"] = operator.admission.unready
-        await stack.enter_async_context(operator.endpoints.serving({"ping": lambda: ""}, ready))
-        yield
 
 
 def _controller(

@@ -79,6 +79,11 @@ class Settings:
     sentinel_image: str
     default_image: str
 
+    @property
+    def behind_service(self) -> bool:
+        """Whether a Service sends reviews here: a pod serves them."""
+        return self.kubeconfig is None and self.webhook_port > 0
+
     @classmethod
     def from_args(
         cls,
