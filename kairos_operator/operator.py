@@ -78,8 +78,9 @@ class Operator:
         reflectors = caches.reflectors(client, clock, lambda res, reason: ended[res](reason))
         recorder = EventRecorder(client, clock, instance=settings.pod_name or socket.gethostname())
         controller = _controller(settings, client, clock, caches, recorder, metrics)
-        # The certificate and who may read metrics are every replica's affair, so this client is not fenced.
-        unfenced = KubeClient(api, on_call=metrics.count_call, in_flight=2)
+        # The certificate and who may read metrics are every replica's affair, so these clients are not fenced. They
+        # are two, since anybody can have tokens reviewed, and nothing else is to wait for that.
+        unfenced, gate = (KubeClient(api, on_call=metrics.count_call, in_flight=2) for _ in range(2))
         admission = _admission(settings, unfenced, clock, caches, metrics)
         return cls(
             settings,
@@ -93,7 +94,7 @@ class Operator:
             elector,
             HandOver(unfenced, caches, clock, settings.namespace, settings.pod_name),
             admission,
-            Endpoints(settings, unfenced, clock, metrics, caches),
+            Endpoints(settings, gate, clock, metrics, caches),
         )
 
     def unsynced(self) -> str:

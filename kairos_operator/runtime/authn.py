@@ -2,8 +2,8 @@
 
 A bearer token is reviewed (TokenReview), then its user's right to `get` the path (SubjectAccessReview, a non-resource
 URL). Answers are kept for a short while, since Prometheus asks again and again; a refusal for less, so that a new right
-counts soon. Where the API server cannot be asked, nobody may. Tokens are neither kept nor logged: the key of an answer
-is the token's hash.
+counts soon. Where the API server cannot be asked, or is being asked about many others, nobody may. Tokens are neither
+kept nor logged: the key of an answer is the token's hash.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "SubjectAccessReview", "
 ALLOWED_SECONDS = 60.0
 REFUSED_SECONDS = 10.0
 MOST_ANSWERS = 512
+MOST_WAITING = 16  # requests whose answer is being asked for
 LONGEST_TOKEN = 16384  # characters; a ServiceAccount's has about a thousand
 
 Reader = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -49,6 +50,7 @@ class Refusal:
 
 NO_TOKEN = Refusal(401, "a bearer token is needed")
 BAD_TOKEN = Refusal(401, "the API server does not know this token")
+BUSY = Refusal(503, "too many others are being asked about")
 UNREACHABLE = Refusal(503, "the API server cannot be asked who this is")
 
 
@@ -59,6 +61,7 @@ class Gate:
         self._client = client
         self._clock = clock
         self._answers: dict[tuple[bytes, str], tuple[float, Refusal | None]] = {}
+        self._waiting = 0
 
     async def refusal(self, authorization: str, path: str) -> Refusal | None:
         """Why the request with this `Authorization` header is refused, or None where it is allowed."""
@@ -70,10 +73,15 @@ class Gate:
         until, answer = self._answers.get(key, (0.0, None))
         if self._clock.monotonic() < until:
             return answer
+        if self._waiting >= MOST_WAITING:
+            return BUSY
+        self._waiting += 1
         try:
             answer = await self._asked(token, path)
         except ApiError:
             return UNREACHABLE
+        finally:
+            self._waiting -= 1
         self._keep(key, answer)
         return answer
 

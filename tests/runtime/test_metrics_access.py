@@ -15,7 +15,7 @@ import pytest
 
 from kairos_operator.api.resources import Resource
 from kairos_operator.endpoints import Endpoints
-from kairos_operator.runtime.authn import MOST_ANSWERS, Gate
+from kairos_operator.runtime.authn import MOST_ANSWERS, MOST_WAITING, Gate
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.errors import Unreachable
 from kairos_operator.runtime.kube_client import KubeClient
@@ -135,6 +135,29 @@ async def test_many_tokens_take_bounded_memory(reviewer: Reviewer, clock: FakeCl
     for number in range(MOST_ANSWERS * 2):
         await status(gate, f"Bearer guess-{number}")
     assert len(gate._answers) == MOST_ANSWERS
+
+
+async def test_a_flood_of_tokens_is_answered_at_once(
+    reviewer: Reviewer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, go_on = Gate(reviewer, clock), asyncio.Event()
+    assert await status(gate, "Bearer prometheus-token") == 200
+    answer = reviewer.create
+
+    async def slow(*call: Any) -> dict[str, Any]:
+        await go_on.wait()
+        return await answer(*call)
+
+    monkeypatch.setattr(reviewer, "create", slow)
+    flood = [asyncio.create_task(status(gate, f"Bearer {number}")) for number in range(MOST_WAITING)]
+    await asyncio.sleep(0)
+    assert await status(gate, "Bearer one-too-many") == 503
+    assert await status(gate, "Bearer prometheus-token") == 200, "what is known needs no question"
+    flood.pop().cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await status(gate, "Bearer other-token") == 403, "who gives up leaves the place to another"
+    assert set(await asyncio.gather(*flood)) == {401}
 
 
 @asynccontextmanager
