@@ -106,6 +106,39 @@ async def test_a_read_is_repeated_when_its_connection_breaks_a_write_never() -> 
         assert len(stub.seen(f"POST {JOB}")) == 1
 
 
+async def test_a_write_over_a_connection_that_others_have_used_is_sent_once() -> None:
+    leading = True
+
+    async def cut(request: web.Request) -> web.Response:
+        nonlocal leading
+        leading = False  # the lease has run out while the answer was waited for
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    def fence() -> None:
+        if not leading:
+            raise errors.NotLeader("not any more")
+
+    async with s.serving() as stub, stub.api() as api:
+        client = KubeClient(api, fence=fence)
+        stub.on("GET /api/v1/nodes/n", s.answer(s.node("n", 1)))
+        for what in ("DELETE", "PUT", "PATCH"):
+            stub.on(f"{what} /api/v1/nodes/n", cut, s.answer(s.node("n", 2)))
+        for call in (
+            lambda: client.delete(NODES, "n"),
+            lambda: client.replace(NODES, {}, "n"),
+            lambda: client.patch(NODES, "n", {}),
+        ):
+            leading = True
+            await client.get(
+                NODES, "n"
+            )  # aiohttp repeats a call by itself over a connection that was open before
+            with pytest.raises(errors.Unreachable):
+                await call()
+    assert [request.method for request in stub.requests] == ["GET", "DELETE", "GET", "PUT", "GET", "PATCH"]
+
+
 async def test_a_call_without_answer_ends_by_itself() -> None:
     async def hang(_: web.Request) -> web.Response:
         await asyncio.sleep(30)
