@@ -27,23 +27,32 @@ REPEATABLE = (ApiError, OSError, http.client.HTTPException, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What an answer shows of the pod: its annotations, and whether it is being deleted."""
+
+    annotations: dict[str, str]
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OwnPod:
     """The pod of this program, as the API server has it. Methods raise one of REPEATABLE."""
 
     settings: Settings
 
-    def annotations(self) -> dict[str, str]:
-        """The pod's annotations now."""
+    def read(self) -> Seen:
+        """The pod now."""
         return self._request("GET", None)
 
-    def annotate(self, annotations: dict[str, str]) -> None:
+    def annotate(self, annotations: dict[str, str]) -> Seen:
         """Sets these annotations in one write and leaves the others (RFC 7386 merge patch)."""
         stored = self._request("PATCH", {"metadata": {"annotations": annotations}})
-        if not annotations.items() <= stored.items():
+        if not annotations.items() <= stored.annotations.items():
             raise ApiError("the answer does not show the annotations that were written")
+        return stored
 
-    def _request(self, method: str, body: dict[str, object] | None) -> dict[str, str]:
-        """The annotations of the pod in the answer."""
+    def _request(self, method: str, body: dict[str, object] | None) -> Seen:
+        """The pod in the answer."""
         url = urlsplit(self.settings.api_url)
         path = f"/api/v1/namespaces/{quote(self.settings.pod_namespace)}/pods/{quote(self.settings.pod_name)}"
         headers = {"Accept": "application/json", "User-Agent": "kairos-operator-reboot"}
@@ -63,7 +72,8 @@ class OwnPod:
         metadata = answer.get("metadata")
         if response.status != http.HTTPStatus.OK or not isinstance(metadata, dict) or "name" not in metadata:
             raise ApiError(f"the answer was {response.status} {answer.get('message', response.reason)}")
-        return {str(key): str(value) for key, value in (metadata.get("annotations") or {}).items()}
+        annotations = {str(key): str(value) for key, value in (metadata.get("annotations") or {}).items()}
+        return Seen(annotations, deleted="deletionTimestamp" in metadata)
 
     def _token(self) -> str:
         token = (self.settings.service_account_dir / "token").read_text(encoding="ascii").strip()

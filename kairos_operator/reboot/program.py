@@ -5,6 +5,10 @@
 Rules:
 - No reboot without the Job's success (its sentinel), and none that is not recorded in the pod's annotations:
   state `completed` together with the boot id before the reboot.
+- None in a pod that is being deleted: a node that was cut off may be given back, and be another's, before its kubelet
+  hears of that. The pod is asked right before the marker, so that nothing is touched, and the answers to the record and
+  to a restarted program's first question count too. After that only the node is needed, and the reboot is near. Then
+  the program waits to be ended; what it may have left is for the pod that replaces this one.
 - "Came back" is the fact that the node's boot id is another than the recorded one. A record with the present
   boot id means that the program ended before the reboot happened, so it is asked for again.
 - A node whose boot id stays the same is asked three times at most: a boot id that the kernel shares with others, as
@@ -19,13 +23,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from kairos_operator.api.names import ANNOTATION_REBOOT_BOOT_ID, ANNOTATION_REBOOT_STATE
 
 from . import host
 from .files import JobFiles
-from .pod import REPEATABLE, OwnPod
+from .pod import REPEATABLE, OwnPod, Seen
 from .settings import Settings
 
 COMPLETED = "completed"
@@ -52,7 +56,8 @@ class RebootProgram:
 
     def run(self) -> int:
         """The container's exit code: 0 if the node has been rebooted and is back, 1 if that failed."""
-        recorded = self._repeat("read the pod's annotations", self.pod.annotations)
+        pod = self._repeat("read the pod's annotations", self.pod.read)
+        recorded = pod.annotations
         state = recorded.get(ANNOTATION_REBOOT_STATE, "")
         if state.startswith("failed"):
             return self._end_failed(state.removeprefix(FAILED))
@@ -61,6 +66,8 @@ class RebootProgram:
             if state == COMPLETED:
                 if recorded.get(ANNOTATION_REBOOT_BOOT_ID) != boot_id:
                     return self._end_back(boot_id)
+                if pod.deleted:
+                    self._wait_to_be_ended()
                 say("The reboot is recorded, but the node is still in the same boot: rebooting again.")
             else:
                 rebooted_from = self._wait_for_success(boot_id)
@@ -96,9 +103,18 @@ class RebootProgram:
 
     def _announce(self, boot_id: str) -> None:
         """Leaves what must be known after the reboot. The marker comes first: it replaces the sentinel."""
+        if self._repeat("look whether the pod is being deleted", self.pod.read).deleted:
+            self._wait_to_be_ended()
         self._repeat("write the marker file", lambda: self.files.mark(boot_id))
         self._repeat("remove the sentinel file", self.files.remove_sentinel)
-        self._record(COMPLETED, boot_id)
+        if self._record(COMPLETED, boot_id).deleted:
+            self._wait_to_be_ended()
+
+    def _wait_to_be_ended(self) -> NoReturn:
+        """Goes on until the kubelet hears that the pod is being deleted."""
+        say("This pod is being deleted: the node is not rebooted.")
+        while True:
+            time.sleep(self.settings.poll)
 
     def _reboot(self, boot_id: str) -> int:
         """Reboots the node, unless that was tried often enough. Raises HostError if the node refuses or stays up."""
@@ -116,12 +132,12 @@ class RebootProgram:
             f"the node was still up {self.settings.patience:g} seconds after the reboot command"
         )
 
-    def _record(self, state: str, boot_id: str | None = None) -> None:
+    def _record(self, state: str, boot_id: str | None = None) -> Seen:
         """Writes state and boot id into the pod's annotations, in one write, however long that takes."""
         annotations = {ANNOTATION_REBOOT_STATE: state}
         if boot_id is not None:
             annotations[ANNOTATION_REBOOT_BOOT_ID] = boot_id
-        self._repeat("write the pod's annotations", lambda: self.pod.annotate(annotations))
+        return self._repeat("write the pod's annotations", lambda: self.pod.annotate(annotations))
 
     def _fail(self, reason: str) -> int:
         self._record(FAILED + reason)

@@ -45,7 +45,9 @@ esac
 
 
 class FakePodApi(ThreadingHTTPServer):
-    """Serves one pod. `troubles` are answered first, one a request: a status, or 0 for a cut connection."""
+    """Serves one pod. `troubles` are answered first, one a request: a status, or 0 for a cut connection. The pod is
+    being deleted from the request with the number `deleted_from` on.
+    """
 
     daemon_threads = True
 
@@ -56,6 +58,7 @@ class FakePodApi(ThreadingHTTPServer):
             self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.annotations: dict[str, str] = {"other": "kept"}
         self.troubles: list[int] = []
+        self.deleted_from: int | None = None
         self.requests: list[tuple[str, str]] = []
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -89,7 +92,10 @@ class _PodRequest(BaseHTTPRequestHandler):
                 self._send(status, {"kind": "Status", "message": "made-up trouble"})
             return
         self.server.annotations.update(changes)
-        self._send(200, {"metadata": {"name": "p", "annotations": self.server.annotations}})
+        metadata: dict[str, object] = {"name": "p", "annotations": self.server.annotations}
+        if self.server.deleted_from is not None and len(self.server.requests) >= self.server.deleted_from:
+            metadata["deletionTimestamp"] = "2026-05-04T03:02:01Z"
+        self._send(200, {"metadata": metadata})
 
     def _send(self, status: int, body: dict[str, object]) -> None:
         content = json.dumps(body).encode()

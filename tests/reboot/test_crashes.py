@@ -17,7 +17,7 @@ import pytest
 from kairos_operator.api.names import ANNOTATION_REBOOT_BOOT_ID, ANNOTATION_REBOOT_STATE
 from kairos_operator.reboot import host, program
 from kairos_operator.reboot.files import JobFiles
-from kairos_operator.reboot.pod import OwnPod
+from kairos_operator.reboot.pod import OwnPod, Seen
 from kairos_operator.reboot.settings import Settings, settings_from
 
 JOB = "upgrade-worker-1-abcde"
@@ -82,12 +82,13 @@ class MortalPod(OwnPod):
     __slots__ = ()
     world: World
 
-    def annotations(self) -> dict[str, str]:
+    def read(self) -> Seen:
         self.world.may_die()
-        return dict(self.world.annotations)
+        return Seen(dict(self.world.annotations))
 
-    def annotate(self, annotations: dict[str, str]) -> None:
+    def annotate(self, annotations: dict[str, str]) -> Seen:
         _around(self.world, lambda: self.world.annotations.update(annotations))
+        return Seen(dict(self.world.annotations))
 
 
 def _around(world: World, step: Callable[[], None]) -> None:

@@ -45,7 +45,7 @@ def test_a_job_that_succeeds_reboots_its_node_once(node: FakeNode, api: FakePodA
     assert node.reboots == 1
     assert node.files() == []
     path = "/api/v1/namespaces/fleet/pods/reboot-worker-1"
-    assert api.requests == [("GET", path), ("PATCH", path), ("GET", path)]
+    assert api.requests == [("GET", path), ("GET", path), ("PATCH", path), ("GET", path)]
 
 
 def test_a_node_whose_boot_never_changes_is_not_rebooted_for_ever(node: FakeNode, api: FakePodApi) -> None:

@@ -83,12 +83,12 @@ def _settings(api: FakePodApi, service_account_dir: Path) -> Settings:
 def test_reads_and_writes_over_tls(api: FakePodApi, tmp_path: Path) -> None:
     pod = OwnPod(_settings(api, tmp_path / "cluster"))
     pod.annotate({"new": "value"})
-    assert pod.annotations() == {"other": "kept", "new": "value"}
+    assert pod.read().annotations == {"other": "kept", "new": "value"}
 
 
 def test_another_authority_is_refused_before_the_token_is_sent(api: FakePodApi, tmp_path: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
-        OwnPod(_settings(api, tmp_path / "stranger")).annotations()
+        OwnPod(_settings(api, tmp_path / "stranger")).read()
     assert api.requests == []
 
 
