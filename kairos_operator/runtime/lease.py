@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from datetime import datetime
 from typing import Any
 
@@ -46,7 +47,8 @@ def taken(lease: Object, identity: str, duration: float, now: datetime) -> Objec
         spec["leaseTransitions"] = 0 if transitions is None else int(transitions) + 1
         spec["acquireTime"] = time
     spec["holderIdentity"] = identity
-    spec["leaseDurationSeconds"] = max(1, round(duration))
+    # The API has whole seconds. Rounded down, others could take over while the fence of `identity` is still open.
+    spec["leaseDurationSeconds"] = math.ceil(duration)
     spec["renewTime"] = time
     return lease
 
