@@ -160,7 +160,9 @@ class LeaderElector:
             try:
                 await self._write()
                 return True
-            except (Conflict, AlreadyExists, NotFound):
+            except (Conflict, AlreadyExists, NotFound) as error:
+                if self._lease is None and isinstance(error, NotFound):
+                    raise  # what is not there is the namespace
                 await self._look()
                 if self._lease is not None and lease.holder(self._lease) != self._identity:
                     return False  # somebody was quicker; next time, if he gives it up
