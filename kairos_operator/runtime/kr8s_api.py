@@ -102,7 +102,6 @@ class Kr8sApi(Api):
         alone: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request and its answer, of whatever status; see `_session_of` for `alone`. Raises what aiohttp raises."""
-        timeout = timeout or aiohttp.ClientTimeout(total=CALL_SECONDS)
         login = self._current_login()
         for last in (False, True):
             if before_send is not None:
@@ -113,7 +112,7 @@ class Kr8sApi(Api):
                 params=params,
                 data=data,
                 headers={**(headers or {}), **login.headers()},
-                timeout=timeout,
+                timeout=timeout or aiohttp.ClientTimeout(total=CALL_SECONDS),
                 ssl=login.tls,
                 server_hostname=login.server_name,
                 proxy=login.proxy,

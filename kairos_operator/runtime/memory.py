@@ -43,6 +43,11 @@ class Memory:
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     deletion_seen: float | None = None  # when (monotonic)
 
+    def keep(self, in_flight: frozenset[str]) -> None:
+        """Forget of all other nodes what thousands that are done would make a megabyte of, for each operation."""
+        self.absent.keep(in_flight)
+        self.released &= in_flight
+
     def deleting_for(self, now: float, *, deleting: bool) -> float:
         """Seconds since this process first saw that the operation is to be deleted."""
         if not deleting:

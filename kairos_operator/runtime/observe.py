@@ -60,9 +60,7 @@ class Observer:
         freshness = Freshness(self.caches, self.clock, lambda name: self._read(NODES, name))
         await freshness.renew(found.recent, memory)
         gone = await self._missing_nodes(found.nodes)
-        in_flight = found.nodes | busy
-        memory.absent.keep(in_flight)
-        memory.released &= in_flight  # of thousands that are done it would be a megabyte for each operation
+        memory.keep(in_flight := found.nodes | busy)
         children = await ChildFinder(self.caches, self._read).of(op, found, memory.absent)
         drains, standings, released = await asyncio.gather(
             self._drains(found.drains), self._standings(found.standings), self._released(op, found, memory)

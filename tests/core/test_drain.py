@@ -202,32 +202,6 @@ def test_the_timeout_counts_from_the_stored_beginning() -> None:
     assert _evictions(of, pod(), seconds=60) == []
 
 
-_BLOCKED = f"default/web-1 cannot be evicted: {REFUSAL}"
-
-
-@pytest.mark.parametrize(
-    ("refusals", "stored", "facts", "text"),
-    [
-        pytest.param({"evict uid-of-web-1": REFUSAL}, "", {}, _BLOCKED, id="the budget"),
-        pytest.param({}, f"Draining: {_BLOCKED}", {}, _BLOCKED, id="the budget, before a restart"),
-        pytest.param({}, "", {}, "waiting for default/web-1 to end", id="the pod"),
-        pytest.param(
-            {},
-            f"Draining: {_BLOCKED}",
-            {"deleting_since": at(0)},
-            "waiting for default/web-1 to end",
-            id="the pod, which ends at last",
-        ),
-    ],
-)
-def test_the_timeout_says_what_blocked(
-    refusals: dict[str, str], stored: str, facts: dict[str, Any], text: str
-) -> None:
-    of = op(records={"n1": record(Step.DRAIN, message=stored)}, cordon=True, drain_options={"enabled": True})
-    new = _drained(of, pod(**facts), seconds=300, refusals=refusals)
-    assert new.message == f"Drain failed: not done after 5 min; {text}"
-
-
 def test_a_drain_that_timed_out_gives_the_node_back_schedulable() -> None:
     story = Rollout.of(op(cordon=True, drain_options={"enabled": True, "timeout_seconds": 30}), node())
     story.pods["default/web-1"] = pod()
@@ -237,12 +211,6 @@ def test_a_drain_that_timed_out_gives_the_node_back_schedulable() -> None:
     assert (view.unschedulable, view.claimed_by, view.cordoned_by) == (False, "", "")
     assert story.jobs == {}
     assert REFUSAL in story.message("n1")
-
-
-def test_a_message_names_a_few_pods_and_counts_the_rest() -> None:
-    new = _drained(_op(), *(pod(f"web-{index}") for index in range(9)))
-    assert new.message is not None
-    assert new.message.endswith("default/web-4 and 4 more to end")
 
 
 def test_a_cordon_that_somebody_lifts_ends_the_drain() -> None:
