@@ -25,11 +25,13 @@ MAX_TEXT = 64 * 2**10
 SECRET_FIELD = re.compile(
     r"token|secret|password|passwd|authorization|private|credential|key_data", re.IGNORECASE
 )
-# A bearer token by its scheme, a JSON web token by its first part, a private key by its armour. A token is looked
-# for once in a word: from each `eyJ` in it anew, a long word of nothing else would take hours.
+# A bearer token by its scheme, a JSON web token by its first part, a private key by its armour, the user and password
+# of a URL by their place. A token is looked for once in a word: from each `eyJ` in it anew, a long word of nothing else
+# would take hours.
 SECRET_TEXT = re.compile(
     r"(?i:bearer\s+)\S+"
     r"|(?<![\w-])(?=[\w-]*?eyJ[\w-]{10})[\w-]++(?:\.[\w-]+){1,2}"
+    r"|(?<=://)[^\s/@]+(?=@)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END[^-]*-----|$)",
     re.DOTALL,
 )

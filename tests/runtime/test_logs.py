@@ -74,7 +74,15 @@ def test_a_token_is_blanked_whatever_stands_before_it(before: str) -> None:
     assert "c2lnbmF0dXJl" not in out.getvalue()
 
 
-@pytest.mark.parametrize("part", ["eyJ", "eyJa.", "eyJaaaaaaaaaa.", "bearer ", "-----BEGIN ", "a-"])
+def test_a_password_in_a_url_is_blanked_and_the_rest_of_it_stays() -> None:
+    log, out = written("text")
+    log.info("no answer through http://user:hunter2@proxy:3128/x for a@b")
+    assert "through http://<redacted>@proxy:3128/x for a@b" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "part", ["://", "://a", "eyJ", "eyJa.", "eyJaaaaaaaaaa.", "bearer ", "-----BEGIN ", "a-"]
+)
 def test_looking_for_secrets_takes_no_longer_than_the_text_is_long(part: str) -> None:
     """In a process of its own, which can be ended: work that grows with the square would take more than an hour."""
     look = f"from kairos_operator.logs import SECRET_TEXT; SECRET_TEXT.sub('', {part!r} * 1_000_000)"
