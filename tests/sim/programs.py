@@ -16,6 +16,7 @@ from kairos_operator.api.names import (
     LABEL_REBOOT,
 )
 from kairos_operator.api.resources import PODS
+from tests.sim.cluster import Object
 from tests.sim.podrun import Program, Run
 
 FOREVER = 1e9
@@ -119,7 +120,8 @@ class _Rebooter:
         run.started = True
         run.tell(run.status("Running"))
         yield 0.3
-        recorded = yield from self._annotations()
+        pod = yield from self._pod()
+        recorded = pod["metadata"].get("annotations") or {}
         state = recorded.get(ANNOTATION_REBOOT_STATE, "")
         if state.startswith("failed"):
             yield from self._ends_failed(state)
@@ -127,6 +129,7 @@ class _Rebooter:
             if recorded.get(ANNOTATION_REBOOT_BOOT_ID) != self.machine.boot_id:
                 self._ends_back()
                 return
+            yield from self._heeds_its_end(pod)
         else:
             while self.marker not in files and self.job not in files:
                 yield None
@@ -135,33 +138,42 @@ class _Rebooter:
                 yield from self._record("completed", marked)
                 self._ends_back()
                 return
+            yield from self._heeds_its_end((yield from self._pod()))
             files[self.marker] = self.machine.boot_id
             yield 0.02
             files.pop(self.job, None)
             yield 0.02
-            yield from self._record("completed", self.machine.boot_id)
+            stored = yield from self._record("completed", self.machine.boot_id)
+            yield from self._heeds_its_end(stored)
         yield from self._reboots()
 
-    def _annotations(self) -> Any:
+    def _pod(self) -> Any:
+        """The pod, however long it takes to be told of it."""
         while True:
             pod = self.machine.pod(self.run.namespace, self.run.name, self.run.uid)
             if self.machine.connected and pod is not None:
-                return pod["metadata"].get("annotations") or {}
+                return pod
             yield 2.0
 
+    def _heeds_its_end(self, pod: Object) -> Any:
+        """Nothing is rebooted from a pod that is being deleted: it waits for its kubelet to hear of that."""
+        if "deletionTimestamp" in pod["metadata"]:
+            yield FOREVER
+
     def _record(self, state: str, boot_id: str | None) -> Any:
-        """Write the annotations, however long that takes."""
+        """Write the annotations, however long that takes; returns the pod."""
         run = self.run
         annotations = {ANNOTATION_REBOOT_STATE: state}
         if boot_id is not None:
             annotations[ANNOTATION_REBOOT_BOOT_ID] = boot_id
         body = {"metadata": {"annotations": annotations}}
-        while not (self.machine.connected and self.machine.pod(run.namespace, run.name, run.uid)):
-            yield 2.0
+        yield from self._pod()
         self.machine.cluster.attempt(
             f"reboot/{self.machine.name}", lambda store: store.patch(PODS, run.name, body, run.namespace)
         )
+        pod = yield from self._pod()
         yield 0.05
+        return pod
 
     def _reboots(self) -> Any:
         machine, temper = self.machine, self.machine.temper
