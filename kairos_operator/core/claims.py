@@ -134,7 +134,7 @@ def _farewell(site: Site, message: str) -> str:
         return message
     if node.cordoned_by == site.claim:
         return f"{message} (the node stays cordoned; kubectl uncordon {site.name} once it is good)"
-    if node.cordoned_by:
+    if Claim.parse(node.cordoned_by):
         return f"{message} (the node stays cordoned by {_whose(node)}; kubectl uncordon {site.name} once it is good)"
     return f"{message} (the node stays cordoned, which was not this NodeOp's doing)"
 

@@ -115,8 +115,8 @@ def test_a_kept_cordon_is_sign_enough_that_the_claim_is_gone() -> None:
             "Said (the node stays cordoned by NodeOp default/before; kubectl uncordon n1 once it is good)",
         ),
         (
-            node(unschedulable=True, cordoned_by="?"),
-            "Said (the node stays cordoned by somebody else; kubectl uncordon n1 once it is good)",
+            node(unschedulable=True, cordoned_by="alice"),
+            "Said (the node stays cordoned, which was not this NodeOp's doing)",
         ),
         (
             replace(ours(_op()), claimed_by=""),
