@@ -69,12 +69,15 @@ def _targets(spec: Spec, lookups: Lookups) -> Iterator[str]:
         return
     if not _reboots(spec) or spec.concurrency == 1:
         return
-    together = sum(_selected(spec.node_selector, control_planes(nodes)))
-    if together > 1 and (spec.concurrency == 0 or spec.concurrency >= together):
+    members = control_planes(nodes)
+    together = sum(_selected(spec.node_selector, members))
+    together = min(together, spec.concurrency) if spec.concurrency else together
+    quorum = len(members) // 2 + 1  # etcd's
+    if together > 1 and len(members) - together < quorum:
         how = "0 means all nodes at once" if spec.concurrency == 0 else "control-plane nodes come first"
         yield (
-            f"spec.concurrency: {spec.concurrency} reboots {together} control-plane nodes at once ({how}): "
-            "the API may be gone meanwhile; use 1"
+            f"spec.concurrency: {spec.concurrency} reboots {together} of {len(members)} control-plane nodes at once"
+            f" ({how}): the API may be gone meanwhile; use 1"
         )
 
 

@@ -44,7 +44,10 @@ def test_warnings_of_images_that_may_change(obj: Object, fields: list[str]) -> N
         (upgrade(), [CONTROL_PLANE, MASTER, {}], True),
         (upgrade(concurrency=1), [CONTROL_PLANE, MASTER, {}], False),
         (upgrade(concurrency=3), [CONTROL_PLANE] * 3, True),
-        (upgrade(concurrency=2), [CONTROL_PLANE] * 3, False),
+        (upgrade(concurrency=2), [CONTROL_PLANE] * 3, True),
+        (upgrade(concurrency=2), [CONTROL_PLANE] * 5, False),
+        (upgrade(concurrency=3), [CONTROL_PLANE] * 5, True),
+        (upgrade(concurrency=9), [CONTROL_PLANE] * 5, True),
         (upgrade(), [CONTROL_PLANE, {}], False),
         (
             upgrade(nodeSelector={"matchLabels": {"a": "b"}}),
@@ -67,7 +70,7 @@ def test_nodes_that_are_kept_from_change_to_change() -> None:
     nodes = NodeLabels()
     for name in ("a", "b", "c"):
         nodes.observed(name, CONTROL_PLANE)
-    assert "reboots 3 control-plane nodes" in warned(upgrade(), Cluster(nodes))[0]
+    assert "reboots 3 of 3 control-plane nodes" in warned(upgrade(), Cluster(nodes))[0]
     nodes.observed("a", {})
     nodes.observed("b", None)
     assert (len(nodes), list(nodes.control_planes)) == (2, [CONTROL_PLANE])
