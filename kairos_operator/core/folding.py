@@ -62,7 +62,7 @@ def fitted(stored: Mapping[str, NodeStatus], records: Mapping[str, NodeStatus]) 
             break
         for name in [name for name, record in found.items() if due(name, record)]:
             folded = fold(found[name])
-            known = stored.get(name)
+            known = stored.get(name) if fold is _cut else None
             if known is not None and folded.model_copy(update={"last_updated": known.last_updated}) == known:
                 folded = known  # it says nothing new, once its message is cut
             if folded != found[name]:

@@ -68,12 +68,10 @@ def _start(site: Site) -> Decision:
     broken = reboot_impossible(site)
     if broken is not None:
         return broken
-    rebooted = pod is not None and pod.rebooted
-    if rebooted and pod is not None and pod.reboot_boot_id:
-        return _worked(
-            site, {}
-        )  # only the command's success lets the pod say so, whoever deleted the Job since
-    if site.record.job_uid or rebooted:
+    if pod is not None and pod.rebooted and pod.reboot_boot_id:
+        # Only the command's success lets the pod say so, whoever deleted the Job since.
+        return _worked(site, {})
+    if site.record.job_uid or (pod is not None and pod.rebooted):
         text = f"Job {name} is gone before its end was seen, and is not made anew: its command may have run"
         return failed(site, "JobFailed", text)
     lost = _lost(site)

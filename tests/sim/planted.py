@@ -99,8 +99,8 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     (
         "a Job that was deleted is made anew",
         "core.work:_start",
-        "if site.record.job_uid or rebooted:",
-        "if False:",
+        "if site.record.job_uid or",
+        "if False and",
         1500,
     ),
     (
