@@ -93,7 +93,7 @@ class Judge:
         node = job["spec"]["template"]["spec"].get("nodeName", "")
         token = f"job {job['metadata']['name']}"
         if change.old is None and ours:
-            self._job_made(job, operation, node)
+            self._job_made(job, operation, node, late=change.actor.endswith(LATE))
         if operation is None:
             return
         if change.new is None or "deletionTimestamp" in job["metadata"] or _job_ended(job):
@@ -101,11 +101,13 @@ class Judge:
         elif change.old is None:
             self.ledger.take(operation, node, token)
 
-    def _job_made(self, job: Object, operation: Operation | None, node: str) -> None:
+    def _job_made(self, job: Object, operation: Operation | None, node: str, *, late: bool) -> None:
         name = job["metadata"]["name"]
         if operation is None:
             raise Broken(f"Job {name} is made for no operation")
-        self.ledger.may_begin(operation, f"Job {name}", node)
+        # A node that is deleted fails at once; what was on its way to it then can do nothing there.
+        if not (late and self._cluster.find(NODES, node) is None):
+            self.ledger.may_begin(operation, f"Job {name}", node)
         if job["spec"]["backoffLimit"] != operation.spec.get("backoffLimit", 6):
             raise Broken(f"Job {name} has another backoffLimit than its operation")
         earlier = operation.jobs.setdefault(node, [])

@@ -127,7 +127,10 @@ class Operation:
         for name, record in (self.status.get("nodeStatuses") or {}).items():
             step, was = record.get("step"), (old.get(name) or {}).get("step")
             if step != was:
-                self.step_began[f"{name} {step}"] = now
+                began = moment(record.get("stepStartedAt"))
+                told = (began - START).total_seconds() if began is not None else now
+                # The write may have been on its way for so long, and no longer.
+                self.step_began[f"{name} {step}"] = min(now, max(told, now - OLDEST_ANSWER))
 
 
 class Ledger:
