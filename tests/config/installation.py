@@ -55,6 +55,17 @@ def rendered(kubectl: Path, directory: str) -> list[dict[str, Any]]:
     return [one for one in yaml.safe_load_all(made.stdout) if one]
 
 
+def remove(plane: ControlPlane, directory: str) -> None:
+    """Delete what was installed from a directory, when both kinds have been read once, as a running operator does.
+
+    Of what nobody has read yet the removal takes up to five minutes: the API server's finalizer of CRDs finds the
+    storage unready, writes so, tries again with a cache that has not seen that write, and waits for an event that it
+    ignores, until its next resync (apiextensions-apiserver, crd_finalizer.go).
+    """
+    plane.kubectl("get", "nodeops,nodeopupgrades", "--all-namespaces")
+    plane.kubectl("delete", "-k", directory, timeout=120)
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as probe:

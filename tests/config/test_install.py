@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.controlplane import ControlPlane, Options
-from tests.config.installation import CONFIG, NAMESPACE, ROOT, Installation, eventually
+from tests.config.installation import CONFIG, NAMESPACE, ROOT, Installation, eventually, remove
 
 pytestmark = pytest.mark.realcluster
 DEFAULT = str(CONFIG / "default")
@@ -53,7 +53,7 @@ def test_twice_is_once_and_removing_leaves_nothing(empty: ControlPlane, overlay:
     assert first.stderr == "", "no warnings"
     plane.kubectl("apply", how, "-k", directory)
     assert plane.kubectl("diff", how, "-k", directory, check=False).stdout == ""
-    plane.kubectl("delete", "-k", directory, timeout=120)
+    remove(plane, directory)
     assert everything(plane) == before
 
 
@@ -99,7 +99,7 @@ def test_removal_in_the_middle_of_an_operation(own_control_plane: ControlPlane, 
         plane.kubectl("create", "-f", "-", stdin=json.dumps(operation))
         assert eventually(lambda: plane.read("node", "edge")["spec"].get("unschedulable"))
         plane.kubectl("delete", "nodeopupgrades,nodeops", "--all", "--all-namespaces", "--timeout=60s")
-        plane.kubectl("delete", "-k", DEFAULT, timeout=120)
+        remove(plane, DEFAULT)
     finally:
         installation.stop()
     assert "unschedulable" not in plane.read("node", "edge")["spec"]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.cluster.controlplane import ControlPlane, Options
-from tests.config.installation import CONFIG, WEBHOOK_CONFIGURATIONS, Installation, rendered
+from tests.config.installation import CONFIG, WEBHOOK_CONFIGURATIONS, Installation, remove, rendered
 from tests.config.test_install import everything
 
 pytestmark = [pytest.mark.realcluster, pytest.mark.slow]
@@ -61,7 +61,7 @@ def test_an_older_installation_is_upgraded_in_place(plane: ControlPlane, before:
     now = plane.read(name)
     assert (now["spec"], now["metadata"]["uid"]) == (was["spec"], was["metadata"]["uid"])
     assert now["status"]["nodeStatuses"]["n1"]["phase"] == "Running", "what was under way goes on"
-    plane.kubectl("delete", "-k", DEFAULT, timeout=120)
+    remove(plane, DEFAULT)
     assert everything(plane) == untouched
 
 
