@@ -66,7 +66,7 @@ def _chart(title: str, value: Callable[[Figures], float], groups: Mapping[str, S
     parts = [f'<text x="{_LEFT}" y="18" font-weight="bold">{escape(title)}</text>']
     for height in (0.0, top / 2, top):
         parts.append(f'<path d="M{_LEFT} {y(height):.1f}H{WIDTH - _RIGHT}" stroke="#ddd"/>')
-        label = f"{height:.3g}"
+        label = _figure(height)
         parts.append(f'<text x="{_LEFT - 5}" y="{y(height) + 4:.1f}" text-anchor="end">{label}</text>')
     for nodes in sizes:
         parts.append(f'<text x="{x(nodes):.1f}" y="{HEIGHT - 9}" text-anchor="middle">{nodes}</text>')
@@ -76,6 +76,11 @@ def _chart(title: str, value: Callable[[Figures], float], groups: Mapping[str, S
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{colour}"/>' for px, py in points]
     return "".join(parts)
+
+
+def _figure(value: float) -> str:
+    """Three digits that fit beside an axis: 14.5, 984, 64.6k."""
+    return f"{value / 1000:.3g}k" if value >= 1000 else f"{value:.3g}"
 
 
 def _legend(names: Sequence[str], height: int) -> str:

@@ -152,3 +152,7 @@ def test_runs_become_a_table_and_charts() -> None:
     drawn = plot.svg(runs)
     assert drawn.count("<polyline") == len(plot.CHARTS)
     assert "nan" not in drawn
+
+
+def test_a_figure_of_an_axis_stays_short() -> None:
+    assert [plot._figure(value) for value in (0.0, 14.46, 984.0, 64_600.0)] == ["0", "14.5", "984", "64.6k"]
