@@ -89,8 +89,7 @@ async def test_the_cordon_of_an_operation_that_no_longer_exists_is_cleaned_up_an
             body = {"metadata": {"annotations": marks}, "spec": {"unschedulable": True}}
             await a.patch(NODES, a.full(name), body)
         a.uncordoned[a.full("a")] += 1  # not a person, but the one cordon of no operation here that may go
-        await a.until(
-            lambda: a.seen("a") and not a.cordoned("a") and not a.cordoned_by("a"), "a is cleaned up"
-        )
+        await a.until(lambda: a.cordoned("b"), "what was written is seen, of a too, which came first")
+        await a.until(lambda: not a.cordoned("a") and not a.cordoned_by("a"), "a is cleaned up")
         assert a.cordoned("b")
         assert a.cordoned_by("b") == "alice"
