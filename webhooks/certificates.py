@@ -7,6 +7,9 @@ replicas that go on at once one does, and the other reads again.
 
 A Secret that cannot be read is written anew from what this replica serves, or else with a new certificate. Of the
 webhook configurations only the `caBundle` of our own webhooks is ever touched.
+
+What is valid is judged by the API server's clock, which is the one that the certificate meets: this machine's may be
+wrong, as that of a board without a battery is after each boot, and right again a moment later.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import Any, Literal, Protocol
 
 from kairos_operator.api.resources import MUTATING_WEBHOOKS, SECRETS, VALIDATING_WEBHOOKS, Resource
 from webhooks.configurations import bundle_patch
-from webhooks.keychain import Keychain, Timing, advanced, fresh, from_secret, minted, to_secret, written
+from webhooks.keychain import Keychain, Timing, advanced, fresh, from_secret, minted, to_secret
 from webhooks.keys import BadPair, load_into
 
 log = logging.getLogger("webhooks.certificates")
@@ -37,6 +40,10 @@ Object = dict[str, Any]
 
 class Client(Protocol):
     """What certificates need of a Kubernetes client; its errors have the HTTP status as `status`."""
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The API server's clock at its last answer; None where it did not say."""
 
     async def get(self, res: Resource, name: str, namespace: str | None = None) -> Object: ...
 
@@ -116,7 +123,7 @@ class Certificates:
             told = await self._tell(chain, began)
         finally:
             self.ready.set()  # not before: whoever waits for the webhooks would meet a CA that nobody knows
-        now = max(self.now(), written(secret) or self.now())
+        now = self._server_now()
         following = advanced(chain, self.place.names, now, self.timing, told=told, renew=renew)
         new_pair = minted(chain, following) and now >= chain.current.begins
         if following is chain or (new_pair and not renew and self._has_just_minted()):
@@ -138,6 +145,9 @@ class Certificates:
                 log.exception("the webhook's certificate could not be looked after")
                 pause = RETRY_INTERVAL
             await sleep(pause)
+
+    def _server_now(self) -> datetime:
+        return self.client.server_time or self.now()
 
     def _has_just_minted(self) -> bool:
         """Whether this replica has to wait with another pair.
@@ -178,7 +188,7 @@ class Certificates:
 
     def _remedy(self) -> Keychain:
         """What to store where nothing usable is stored: what is served, or something new."""
-        return self._served or fresh(self.place.names, self.now(), self.timing)
+        return self._served or fresh(self.place.names, self._server_now(), self.timing)
 
     async def _write(self, secret: Mapping[str, Any], chain: Keychain) -> Keychain:
         """Stores the next stage and takes it up; where another replica was first, what that one stored."""

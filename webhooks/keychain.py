@@ -91,16 +91,6 @@ def minted(before: Keychain, after: Keychain) -> bool:
     return bool({after.current, after.following} - {before.current, before.following, None})
 
 
-def written(secret: Mapping[str, Any]) -> datetime | None:
-    """When the API server last wrote the Secret, by its own clock, which is the one that certificates meet."""
-    metadata = secret.get("metadata", {})
-    times = [
-        metadata.get("creationTimestamp"),
-        *(it.get("time") for it in metadata.get("managedFields") or ()),
-    ]
-    return max((at for text in times if (at := moment(text)) is not None), default=None)
-
-
 def to_secret(chain: Keychain) -> dict[str, Any]:
     """The parts of a Secret that say `chain`; a key that is None is to be removed."""
     following = chain.following

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kairos_operator.api.resources import Resource
 from kairos_operator.cli.exits import Exit, Trouble
+from kairos_operator.cli.proxies import proxy_to
 from kairos_operator.runtime.client import Client, Listing
 from kairos_operator.runtime.errors import NoCluster
 from kairos_operator.runtime.kr8s_api import Kr8sApi
@@ -61,7 +62,7 @@ class Cluster:
 async def connected(access: Access) -> AsyncIterator[Cluster]:
     """A connection for as long as a command takes. Raises Trouble where there is no usable kubeconfig."""
     try:
-        api = await Kr8sApi.connect(_kubeconfig(access), access.context)
+        api = await Kr8sApi.connect(_kubeconfig(access), access.context, usual_proxy=proxy_to)
     except (NoCluster, TimeoutError) as error:
         raise Trouble(str(error) or "logging in took too long", Exit.UNREACHABLE) from error
     try:

@@ -15,6 +15,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -37,8 +39,8 @@ class Kr8sApi(Api):
     """One connection to a cluster, for `KubeClient` and, as `api=`, for kr8s' own objects.
 
     `kubeconfig` is a path (or several, with colons) or the parsed content; None means the service account of
-    the pod this runs in. Make it with `connect`, end it with
-    `close`.
+    the pod this runs in. `usual_proxy` says which proxy leads to a server where the kubeconfig names none. Make it with
+    `connect`, end it with `close`.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Kr8sApi(Api):
         *,
         service_account: str = SERVICE_ACCOUNT,
         clock: Clock | None = None,
+        usual_proxy: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         super().__init__(
             bypass_factory=True,
@@ -58,11 +61,13 @@ class Kr8sApi(Api):
         if kubeconfig is None:
             self.auth._kubeconfig_path_or_dict = False  # type: ignore[assignment]  # or kr8s would look at KUBECONFIG by itself
         self._clock = clock or SystemClock()
+        self._usual_proxy = usual_proxy
         self._login: Login | None = None
         self._logged_in_at = 0.0
         self._token_read_at = 0.0
         self._login_lock = asyncio.Lock()
         self._wires: dict[bool, aiohttp.ClientSession] = {}
+        self._date = ""
 
     @classmethod
     async def connect(
@@ -72,9 +77,10 @@ class Kr8sApi(Api):
         *,
         service_account: str = SERVICE_ACCOUNT,
         clock: Clock | None = None,
+        usual_proxy: Callable[[str], str | None] = lambda _: None,
     ) -> Kr8sApi:
         """Find the credentials; no call is made yet. Raises NoCluster."""
-        api = cls(kubeconfig, context, service_account=service_account, clock=clock)
+        api = cls(kubeconfig, context, service_account=service_account, clock=clock, usual_proxy=usual_proxy)
         await api._log_in()
         return api
 
@@ -87,6 +93,15 @@ class Kr8sApi(Api):
     def server(self) -> str:
         """The URL of the API server, as it may be said."""
         return without_userinfo(self._login.server) if self._login else ""
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The API server's clock, by the `Date` of its last answer (RFC 9110, 6.6.1); None where it gave none."""
+        try:
+            at = parsedate_to_datetime(self._date)
+        except ValueError:
+            return None
+        return at if at.tzinfo else None
 
     @asynccontextmanager
     async def exchange(
@@ -111,7 +126,7 @@ class Kr8sApi(Api):
                 URL(login.server + path),
                 params=params,
                 data=data,
-                headers={**(headers or {}), **login.headers()},
+                headers=[*(headers or {}).items(), *login.headers()],
                 timeout=timeout or aiohttp.ClientTimeout(total=CALL_SECONDS),
                 ssl=login.tls,
                 server_hostname=login.server_name,
@@ -125,6 +140,7 @@ class Kr8sApi(Api):
                     raise
             else:
                 async with response:
+                    self._date = response.headers.get("Date", "")
                     if response.status != 401 or last or not await self._log_in_again(login):
                         yield response
                         return
@@ -180,7 +196,7 @@ class Kr8sApi(Api):
 
     async def _log_in(self) -> None:
         async with asyncio.timeout(LOGIN_SECONDS):
-            self._login = await log_in(self.auth)
+            self._login = await log_in(self.auth, self._usual_proxy)
         self._logged_in_at = self._token_read_at = self._clock.monotonic()
 
     async def _log_in_again(self, refused: Login) -> bool:

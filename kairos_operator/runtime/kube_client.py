@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
 from kairos_operator.api.resources import PODS, Resource
@@ -55,6 +56,7 @@ class KubeClient:
         trim: Callable[[Resource, Object], Object] | None = None,
         decode: Callable[[bytes], Any] = json.loads,
     ) -> None:
+        self._api = api
         self._trim = trim or (lambda _, item: item)
         self._decode = decode
         self._transport = Transport(
@@ -69,6 +71,11 @@ class KubeClient:
         )
         self._read_timeout = read_timeout
         self._rng = rng or random.Random()
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The API server's clock at its last answer; None where it did not say."""
+        return self._api.server_time
 
     async def get(self, res: Resource, name: str, namespace: str | None = None) -> Object:
         return await self._transport.call(Verb("get", res), res.path(namespace, name))

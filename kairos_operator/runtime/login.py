@@ -4,17 +4,19 @@ kr8s reads kubeconfigs (contexts, exec plugins, inline data) and service account
 - private keys that it writes to temporary files are read once and removed;
 - a token loses the line end of its file, and `tokenFile` of a kubeconfig counts;
 - a client certificate without a CA of its own is checked against the system's CAs;
-- a kubeconfig that was named and does not exist is an error, not a reason to look elsewhere.
+- a kubeconfig that was named and does not exist is an error, not a reason to look elsewhere;
+- whom its user acts as (`as`, `as-groups`, `as-uid`, `as-user-extra`) counts.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 from kr8s._auth import KubeAuth
@@ -50,17 +52,23 @@ class Login:
     server_name: str | None = None
     proxy: str | None = None
     token_file: Path | None = None
+    acting_as: tuple[tuple[str, str], ...] = ()
+    """The headers of impersonation; one may stand there several times."""
 
     def __repr__(self) -> str:
         return f"Login(server={without_userinfo(self.server)!r})"
 
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> list[tuple[str, str]]:
         """What a request carries to be let in."""
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        token = [("Authorization", f"Bearer {self.token}")] if self.token else []
+        return [*token, *self.acting_as]
 
 
-async def log_in(auth: KubeAuth) -> Login:
-    """Read the credentials anew. Raises NoCluster with what to do about it."""
+async def log_in(auth: KubeAuth, usual_proxy: Callable[[str], str | None] = lambda _: None) -> Login:
+    """Read the credentials anew. Raises NoCluster with what to do about it.
+
+    `usual_proxy` says which proxy leads to a server where the kubeconfig names none.
+    """
     try:
         _refuse_missing(auth)
         try:
@@ -73,15 +81,34 @@ async def log_in(auth: KubeAuth) -> Login:
             f"cannot log in to a cluster: {without_userinfo(str(error)) or type(error).__name__};"
             " name a kubeconfig with --kubeconfig (and --context), or run in a pod with a service account"
         ) from error
-    token_file = _token_file(auth)
+    token_file, server = _token_file(auth), auth.server.rstrip("/")
+    proxy = auth.proxy or usual_proxy(server)
+    if proxy and not proxy.startswith(("http://", "https://")):
+        scheme = proxy.partition("://")[0]
+        raise NoCluster(
+            f"a proxy of the kind {scheme}:// leads to {without_userinfo(server)}; use one of http://"
+        )
     return Login(
-        server=auth.server.rstrip("/"),
+        server=server,
         token=(token_file and read_token(token_file)) or (auth.token or "").strip(),
         tls=tls,
         server_name=auth.tls_server_name,
-        proxy=auth.proxy,
+        proxy=proxy,
         token_file=token_file,
+        acting_as=tuple(_acting_as(auth._user or {})),
     )
+
+
+def _acting_as(user: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What asks the API server to take the caller for somebody else, as in client-go (transport/round_trippers.go)."""
+    for field, header in (("as", "Impersonate-User"), ("as-uid", "Impersonate-Uid")):
+        if user.get(field):
+            yield header, str(user[field])
+    for group in user.get("as-groups") or ():
+        yield "Impersonate-Group", str(group)
+    for name, values in (user.get("as-user-extra") or {}).items():
+        for value in values or ():
+            yield f"Impersonate-Extra-{quote(str(name), safe='')}", str(value)
 
 
 def without_userinfo(text: str) -> str:

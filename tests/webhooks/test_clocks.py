@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from kairos_operator.api.base import timestamp
 from kairos_operator.api.resources import Resource
 from tests.webhooks.memory import NOW, TIMING, ApiServer, Object, Refused, Time, replica, trusts
-from webhooks.keychain import Keychain, advanced, minted, written
+from webhooks.keychain import Keychain, advanced, minted
 from webhooks.keys import mint
 
 MINUTES = 30
@@ -18,37 +17,58 @@ STEPS = MINUTES * 6
 
 
 class Dated(ApiServer):
-    """An API server that says when it wrote what, by its own clock."""
+    """An API server that says what time it is, by its own clock."""
 
     def __init__(self, time: Time) -> None:
         self.time = time
         super().__init__()
 
-    def put(self, res: Resource, body: Object) -> Object:
-        at = timestamp(self.time.now)
-        created = body["metadata"].get("creationTimestamp", at)
-        dates = {"creationTimestamp": created, "managedFields": [{"time": at}]}
-        return super().put(res, body | {"metadata": body["metadata"] | dates})
+    @property
+    def server_time(self) -> datetime | None:
+        return self.time.now
 
 
-@pytest.mark.parametrize("right_is_first", [True, False])
-@pytest.mark.parametrize("days", [-400, -300, 300, 400])
-async def test_two_clocks_that_are_far_apart_write_seldom_and_the_right_one_wins(
-    days: int, right_is_first: bool
+@pytest.mark.parametrize("off", [(0, -400), (-300, 0), (0, 300), (400, 0), (2,), (2, 100, 300), (-2, -400)])
+async def test_whatever_the_replicas_take_for_the_time_the_api_servers_is_what_counts(
+    off: tuple[int, ...],
 ) -> None:
-    right, wrong = Time(), Time()
-    wrong.passes(days=days)
+    right = Time()
     api = Dated(right)
-    replicas = [replica(api, right), replica(api, wrong)]
-    replicas.sort(key=lambda one: (one.now is right) != right_is_first)
-    bad = 0
+    clocks = [Time() for _ in off]
+    for days, clock in zip(off, clocks, strict=True):
+        clock.passes(days=days)
+    replicas = [replica(api, clock) for clock in clocks]
     for _ in range(STEPS):
-        chains = [await one.step() for one in replicas]
-        bad += not (chains[-1].current.valid(right.now) and trusts(api, chains[-1]))
-        right.passes(seconds=10)
-        wrong.passes(seconds=10)
-    assert api.writes.count("patch secrets") <= MINUTES // 10 * 2 + 2
-    assert bad <= STEPS // 20
+        for one in replicas:
+            chain = await one.step()
+            assert chain.current.valid(right.now)
+            assert trusts(api, chain)
+        for clock in (right, *clocks):
+            clock.passes(seconds=10)
+    assert api.writes.count("patch secrets") + api.writes.count("create secrets") <= 2
+
+
+@pytest.mark.parametrize("installed_before", [True, False])
+@pytest.mark.parametrize("days", [-1500, -300, 2, 250, 1500])
+async def test_a_machine_that_was_set_right_after_its_boot_has_a_valid_pair_at_once(
+    days: int, installed_before: bool
+) -> None:
+    """API server and operator share the clock, as on a single node without a battery."""
+    machine = Time()
+    api = Dated(machine)
+    if installed_before:
+        await replica(api, machine).step()
+    machine.passes(days=days)
+    one = replica(api, machine)
+    for _ in range(3):
+        await one.step()
+        machine.passes(seconds=10)
+    machine.passes(days=-days)
+    for _ in range(60):
+        chain = await one.step()
+        machine.passes(seconds=10)
+        assert chain.current.valid(machine.now)
+        assert trusts(api, chain)
 
 
 async def test_a_pair_that_has_expired_is_replaced_at_once_by_one_that_has_just_started() -> None:
@@ -86,13 +106,3 @@ def test_what_follows_is_dropped_where_it_is_out_of_its_time(days: int) -> None:
     after = advanced(chain, ["a"], later, TIMING, told=True)
     assert after == Keychain(chain.current, later)
     assert not minted(chain, after)
-
-
-def test_the_api_server_says_when_it_wrote() -> None:
-    times = ["2026-05-04T03:02:01Z", "2026-05-06T03:02:01Z", "2026-05-05T03:02:01Z"]
-    fields = [{"manager": "x", "time": text} for text in times[1:]] + [{"manager": "y"}]
-    assert written({"metadata": {"creationTimestamp": times[0]}}) == NOW
-    assert written({"metadata": {"creationTimestamp": times[0], "managedFields": fields}}) == NOW + timedelta(
-        days=2
-    )
-    assert written({}) is None
