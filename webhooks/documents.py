@@ -89,6 +89,8 @@ def read_documents(text: str) -> Iterator[Document]:
             document.value = _Builder(loader, document).build(node, (), 0)
             if document.value is not None:
                 yield document
+    except RecursionError:
+        raise NotYaml("too deep", 1, 1) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise NotYaml(f"the character {text[error.position]!r} is not allowed", line, 1) from None

@@ -47,6 +47,8 @@ HEADER_TIMEOUT = 10.0
 """Seconds from a connection's beginning to its first request."""
 KEEP_ALIVE = 120.0
 """Seconds that an idle connection stays open; Go's client closes its own after 90, so it never meets a closed one."""
+MAX_CONNECTIONS = 1000
+"""Connections at once, at about 100 KiB each; beyond that, the one that has waited longest for a review is closed."""
 LINGER = 1.0
 """Seconds that the rest of a refused body is read for, so that the client sees the answer and not a reset."""
 STOP_TIMEOUT = 5.0
@@ -86,6 +88,8 @@ class AdmissionServer:
         self._context = context
         self._server: asyncio.Server | None = None
         self._silent: set[web.RequestHandler] = set()
+        self._open: dict[web.RequestHandler, None] = {}  # the one that has waited longest comes first
+        self._reviewing: set[web.RequestHandler] = set()
         self._underway = 0
         self._runner = web.AppRunner(
             self._application(),
@@ -135,9 +139,22 @@ class AdmissionServer:
         factory = self._runner.server
         assert factory is not None, "the runner is set up"
         protocol = factory()
+        self._open[protocol] = None
         self._silent.add(protocol)
+        self._make_room()
         asyncio.get_running_loop().call_later(HEADER_TIMEOUT, self._close_silent, protocol)
         return protocol
+
+    def _make_room(self) -> None:
+        """Anybody in the cluster may open connections, and each takes memory."""
+        self._open = {one: None for one in self._open if one in self._silent or one.transport is not None}
+        if len(self._open) > MAX_CONNECTIONS:
+            waiting = next(
+                one for one in self._open if one not in self._reviewing
+            )  # the new one, if no other
+            del self._open[waiting]
+            self._silent.discard(waiting)
+            waiting.force_close()
 
     def _close_silent(self, protocol: web.RequestHandler) -> None:
         if protocol in self._silent:
@@ -161,6 +178,16 @@ class AdmissionServer:
     def _handler(self, resource: Resource, door: Door) -> Handler:
         async def review(http: web.Request) -> web.Response:
             self._silent.discard(http.protocol)
+            self._reviewing.add(http.protocol)
+            try:
+                return await reviewed(http)
+            finally:
+                self._reviewing.discard(http.protocol)
+                if http.protocol in self._open:  # it waits from now on
+                    del self._open[http.protocol]
+                    self._open[http.protocol] = None
+
+        async def reviewed(http: web.Request) -> web.Response:
             try:
                 request = parse(await self._body(http))
             except TimeoutError:

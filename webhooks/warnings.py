@@ -34,6 +34,7 @@ def risks_of(spec: Spec, namespace: str, lookups: Lookups, old: Mapping[str, Any
     found = [
         *_namespace(namespace, lookups),
         *_selector(spec.node_selector),
+        *_partitions(spec),
         *_targets(spec, lookups),
         *_images(spec, old),
     ]
@@ -56,6 +57,14 @@ def _selector(selector: LabelSelector | None) -> Iterator[str]:
         yield (
             "spec.nodeSelector.matchLabels: is empty and selects every node: "
             "a label without a value has to be written with one, as in \"key: ''\""
+        )
+
+
+def _partitions(spec: Spec) -> Iterator[str]:
+    if isinstance(spec, NodeOpUpgradeSpec) and not (spec.upgrade_active or spec.upgrade_recovery):
+        yield (
+            "spec.upgradeActive: is false, and so is spec.upgradeRecovery: the active partition is written, "
+            "and nothing reboots into it or verifies it: set one of them to true"
         )
 
 
@@ -93,7 +102,7 @@ def _selected(selector: LabelSelector | None, nodes: Collection[Labels]) -> Iter
 
 
 def _reboots(spec: Spec) -> bool:
-    return spec.includes_active if isinstance(spec, NodeOpUpgradeSpec) else spec.reboot_on_success
+    return spec.upgrade_active if isinstance(spec, NodeOpUpgradeSpec) else spec.reboot_on_success
 
 
 def _images(spec: Spec, old: Mapping[str, Any] | None) -> Iterator[str]:

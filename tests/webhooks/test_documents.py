@@ -41,6 +41,12 @@ def test_values(text: str, value: Any) -> None:
     assert only(text).faults == []
 
 
+@pytest.mark.parametrize("text", ["[" * 3000, "{a: " * 3000, "- " * 3000, "[" * 3000 + "]" * 3000])
+def test_what_is_too_deep_is_no_crash(text: str) -> None:
+    with pytest.raises(NotYaml, match="too deep"):
+        list(read_documents(text))
+
+
 def test_empty_documents_are_none() -> None:
     assert list(read_documents("---\n# nothing\n---\n---\n")) == []
 

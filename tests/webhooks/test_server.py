@@ -156,6 +156,29 @@ async def test_a_slow_client_keeps_nobody_waiting() -> None:
             writer.close()
 
 
+async def test_of_too_many_connections_the_one_that_waited_longest_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webhooks.server, "MAX_CONNECTIONS", 10)
+    body = review(node_op())
+    request = f"POST {VALIDATE} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    async with serving() as served:
+        clients = []
+        for _ in range(15):
+            reader, writer = await served.open()
+            writer.write(request)
+            assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
+            clients.append((reader, writer))
+        for reader, _ in clients[:5]:
+            await asyncio.wait_for(reader.read(), 10)  # to the end: it is closed
+        for reader, writer in clients[5:]:
+            assert not reader.at_eof()
+            writer.write(request)
+            assert b"HTTP/1.1 200 " in await asyncio.wait_for(reader.readuntil(b"HTTP/1.1 200 "), 10)
+        for _, writer in clients:
+            writer.close()
+
+
 async def test_a_client_that_leaves_in_the_middle_leaves_no_error(caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as served:
         for _ in range(20):

@@ -66,6 +66,12 @@ def test_warns_of_control_planes_that_go_down_together(obj: Object, nodes: Any, 
     assert all(text.startswith("spec.concurrency: ") for text in found)
 
 
+def test_warns_of_an_upgrade_of_neither_partition_once() -> None:
+    [warning] = warned(upgrade(upgradeActive=False), Cluster([CONTROL_PLANE] * 3))
+    assert warning.startswith("spec.upgradeActive: ")
+    assert "nothing reboots into it" in warning
+
+
 def test_nodes_that_are_kept_from_change_to_change() -> None:
     nodes = NodeLabels()
     for name in ("a", "b", "c"):
