@@ -94,7 +94,9 @@ class Making:
         output, seconds = parse_output(self.output), parse_timeout(self.timeout)
         if self.watch and (output is not None or self.dry_run is not DryRun.NONE):
             raise Trouble("--watch has nothing to show with -o or --dry-run; leave one out", Exit.USAGE)
-        selector = parse_selector(label_selector) if label_selector else None
+        selector = parse_selector(label_selector) if label_selector is not None else None
+        if "" in nodes:
+            raise Trouble("--node has no name; leave it out for every node that -l selects", Exit.USAGE)
         imagined = self.dry_run is DryRun.CLIENT
         if nodes:
             names = list(nodes) if imagined else asyncio.run(hostnames_of(self.access, nodes))

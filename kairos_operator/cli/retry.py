@@ -1,7 +1,7 @@
 """`retry`: a new run of an operation that failed, for the nodes that it failed on or did not reach.
 
 An operation is a one-off, so this is a new object, named by the API server, with the same spec and a selector for just
-those nodes. Where they are too many to name, the nodes that are done are left out by name instead.
+those nodes. Where they are too many to name, all others are left out by name instead, those that joined since too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from kairos_operator.api.cluster import parse_node
 from kairos_operator.api.resources import NODES
+from kairos_operator.api.selectors import LabelSelector
 from kairos_operator.api.status import Outcome
 from kairos_operator.cli.connection import Access, Cluster
 from kairos_operator.cli.create import DryRun, body_of, create, hostnames, imagine
@@ -19,6 +20,7 @@ from kairos_operator.cli.operations import Operation, find
 from kairos_operator.cli.screen import Output, Screen
 from kairos_operator.cli.selector import HOSTNAME, MAX_VALUES, among, with_requirements
 from kairos_operator.cli.status import watch_one
+from kairos_operator.runtime.client import Object
 
 MAX_REQUIREMENTS = 64  # of one selector; the CRD's own bound
 _DONE = (Outcome.COMPLETED, Outcome.SKIPPED)
@@ -46,8 +48,7 @@ async def retry(
     if len(values) <= MAX_VALUES:
         selector = with_requirements(None, among(values))
     else:
-        done = [node for node, record in operation.status.nodes.items() if record.outcome in _DONE]
-        selector = without(operation.raw["spec"].get("nodeSelector"), hostnames(nodes, done)[0])
+        selector = without(operation.raw["spec"].get("nodeSelector"), others(operation, nodes, left))
     body = retried(operation, selector)
     if dry_run is DryRun.CLIENT:
         return imagine(screen, operation.resource, body, Access(namespace=operation.meta.namespace), output)
@@ -80,9 +81,19 @@ def unfinished(operation: Operation) -> list[str]:
     return left
 
 
-def without(selector: dict[str, Any] | None, done: Sequence[str]) -> dict[str, Any]:
-    """The operation's own selector, less the nodes that are done. Raises Trouble where even those are too many."""
-    values = sorted(done)
+def others(operation: Operation, nodes: Sequence[Object], left: Sequence[str]) -> list[str]:
+    """The hostnames of nodes that are not left: those that are done, and what else its selector takes now."""
+    spec, records = operation.raw["spec"].get("nodeSelector"), operation.status.nodes
+    selector = LabelSelector.model_validate(spec or {})
+    views = [one for one in map(parse_node, nodes) if one.name not in left]
+    return hostnames(
+        nodes, [one.name for one in views if one.name in records or selector.matches(one.labels)]
+    )[0]
+
+
+def without(selector: dict[str, Any] | None, unwanted: Sequence[str]) -> dict[str, Any]:
+    """The operation's own selector, less the unwanted hostnames. Raises Trouble where those are too many."""
+    values = sorted(unwanted)
     parts = [values[at : at + MAX_VALUES] for at in range(0, len(values), MAX_VALUES)]
     present = len((selector or {}).get("matchExpressions") or ())
     if present + len(parts) > MAX_REQUIREMENTS:

@@ -6,6 +6,7 @@ Plain output is never cut to a width and has no drawing characters, so that grep
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,14 @@ STYLES: Mapping[str, str] = {
 }
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(text: str) -> str:
+    """A text without the control characters by which what somebody else wrote could steer a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 class Output(StrEnum):
     """The formats of `-o`."""
 
@@ -48,7 +57,7 @@ class Grid:
 
     def plain(self) -> str:
         """Aligned columns, three spaces apart, as kubectl prints them."""
-        lines = [self.headings, *self.rows]
+        lines = [[harmless(cell) for cell in line] for line in (self.headings, *self.rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.headings))]
         return "\n".join(
             "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -64,7 +73,7 @@ class Grid:
                 heading, ratio=1 if wide else None, no_wrap=not wide, overflow="fold" if wide else "ellipsis"
             )
         for row in self.rows:
-            table.add_row(*(Text(cell, style=STYLES.get(cell.split(" ")[0], "")) for cell in row))
+            table.add_row(*(Text(harmless(cell), style=STYLES.get(cell.split(" ")[0], "")) for cell in row))
         return table
 
 
@@ -93,12 +102,12 @@ class Screen:
             elif isinstance(part, Grid):
                 print(part.plain())
             else:
-                print(part)
+                print(harmless(part) if isinstance(part, str) else part)
         sys.stdout.flush()
 
     def warn(self, text: str) -> None:
         """Say something on standard error."""
-        self.errors.print(text)
+        self.errors.print(harmless(text))
 
     def data(self, value: Any, output: Output, names: Iterable[str] = ()) -> None:
         """Print a value for programs; `names` is what `-o name` prints."""
@@ -115,7 +124,7 @@ def drawn(part: Part) -> RenderableType:
     """A part as rich draws it; text is taken as it is, without markup."""
     if isinstance(part, Grid):
         return part.table()
-    return Text(part) if isinstance(part, str) else part
+    return Text(harmless(part)) if isinstance(part, str) else part
 
 
 def stacked(parts: Iterable[Part]) -> Group:

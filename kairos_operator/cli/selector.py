@@ -24,6 +24,8 @@ _COMMA = re.compile(r",(?![^()]*\))")
 
 def parse_selector(text: str) -> dict[str, Any]:
     """The selector that `text` means. Raises Trouble where it means none."""
+    if not text.strip():
+        raise Trouble("-l is empty; say which nodes, or leave it out for all of them", Exit.USAGE)
     labels: dict[str, str] = {}
     expressions: list[dict[str, Any]] = []
     for part in (part.strip() for part in _COMMA.split(text)):

@@ -19,6 +19,7 @@ from kairos_operator.core.site import seconds
 from kairos_operator.settings import LEASE_NAME
 
 LEASE_GRACE = 4  # lease durations without a renewal, after which nobody is taken to hold it
+OPERATOR_AWAY = "OperatorAway"
 PATIENCE_SECONDS = 60.0  # a start that takes longer is worth a word
 
 
@@ -80,7 +81,7 @@ def _operator_away(facts: Facts) -> Iterator[Finding]:
         yield Finding("NoLeader", "No operator is at work: nobody holds its Lease", look)
     elif age > max(PATIENCE_SECONDS, LEASE_GRACE * latest.duration_seconds):
         told = f"its Lease (held by {latest.holder}) was last renewed {seconds(age)} ago"
-        yield Finding("OperatorAway", f"The operator is not running: {told}", look)
+        yield Finding(OPERATOR_AWAY, f"The operator is not running: {told}", look)
 
 
 def _deleting(facts: Facts) -> Iterator[Finding]:

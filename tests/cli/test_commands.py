@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from kairos_operator.api.base import timestamp
-from kairos_operator.api.resources import CUSTOM_RESOURCE_DEFINITIONS, NODE_OP_UPGRADES, NODE_OPS, NODES
+from kairos_operator.api.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    LEASES,
+    NODE_OP_UPGRADES,
+    NODE_OPS,
+    NODES,
+)
+from kairos_operator.cli import inquiry
 from kairos_operator.cli.exits import Exit
 from kairos_operator.cli.status import now
+from kairos_operator.settings import LEASE_NAME
 from tests.cli.site import TARGET, Site
 
 OLD = "2026-01-01T00:00:00Z"
@@ -127,6 +137,30 @@ async def test_status_lists_what_is_under_way_and_history_all(cluster: Site) -> 
     assert "No operation is under way" in (await cluster.call("status", "-n", "kube-system")).stdout
 
 
+@pytest.mark.parametrize(
+    ("renewed", "says"), [(True, "about to start"), (False, "The operator is not running")]
+)
+async def test_why_believes_a_lease_that_moves_and_not_this_machines_clock(
+    cluster: Site, monkeypatch: pytest.MonkeyPatch, renewed: bool, says: str
+) -> None:
+    monkeypatch.setattr(inquiry, "RENEWAL_SECONDS", 2.0)
+    cluster.operation(NODE_OPS, "op")
+    by_another_clock = timestamp(now() - timedelta(minutes=10))
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": LEASE_NAME, "namespace": "default"},
+        "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15, "renewTime": by_another_clock},
+    }
+    cluster.create(LEASES, lease)
+    asked = asyncio.ensure_future(cluster.call("why", "op"))
+    await asyncio.sleep(1.0)
+    if renewed:
+        later = timestamp(now() - timedelta(minutes=10) + timedelta(seconds=2))
+        cluster.store.patch(LEASES, LEASE_NAME, {"spec": {"renewTime": later}}, "default")
+    assert says in (await asked).stdout
+
+
 async def test_retry_is_for_the_failed_and_the_untouched(cluster: Site) -> None:
     for name in ("w-1", "w-2", "w-3"):
         cluster.node(name)
@@ -141,6 +175,16 @@ async def test_retry_is_for_the_failed_and_the_untouched(cluster: Site) -> None:
     assert "status" not in made
     assert "no longer there, so left out: w-4" in result.stderr
     assert "kubectl uncordon w-2" in result.stderr
+
+
+async def test_retry_of_too_many_nodes_leaves_out_those_that_joined_since(cluster: Site) -> None:
+    nodes = {f"w-{number:03}": "" for number in range(300)} | {"w-000": "Completed", "w-001": "Failed"}
+    for name in (*nodes, "new-1", "new-2"):
+        cluster.node(name)
+    cluster.operation(NODE_OPS, "op", ended("Failed", nodes))
+    result = await cluster.call("retry", "op", "--dry-run", "client", "-o", "json")
+    [requirement] = json.loads(result.stdout)["spec"]["nodeSelector"]["matchExpressions"]
+    assert (requirement["operator"], requirement["values"]) == ("NotIn", ["new-1", "new-2", "w-000"])
 
 
 async def test_retry_of_too_many_nodes_leaves_out_those_that_are_done(cluster: Site) -> None:

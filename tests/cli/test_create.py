@@ -94,6 +94,9 @@ async def test_a_client_dry_run_needs_no_cluster(cluster: Site) -> None:
 BAD: list[tuple[list[str], Exit, str]] = [
     (["upgrade", "not an image"], Exit.USAGE, "spec.image"),
     (["upgrade", TARGET, "-l", "a=b=c"], Exit.USAGE, "label selector"),
+    (["upgrade", TARGET, "-l", "", "--dry-run", "client"], Exit.USAGE, "leave it out for all"),
+    (["upgrade", TARGET, "-l", " "], Exit.USAGE, "leave it out for all"),
+    (["upgrade", TARGET, "--node", "", "--dry-run", "client"], Exit.USAGE, "--node has no name"),
     (["upgrade", TARGET, "--job-timeout", "soon"], Exit.USAGE, "30d"),
     (["upgrade", TARGET, "-o", "wide"], Exit.USAGE, "json, yaml, name"),
     (["upgrade", TARGET, "--watch", "-o", "name"], Exit.USAGE, "--watch"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from rich.console import Console
 
 from kairos_operator.api.resources import NODE_OPS
 from kairos_operator.api.selectors import LabelSelector
 from kairos_operator.cli.board import MANY, board, counts_text, rest_text
 from kairos_operator.cli.durations import number_of, parse_seconds, short
 from kairos_operator.cli.exits import Exit, Trouble
-from kairos_operator.cli.screen import Grid
+from kairos_operator.cli.screen import Grid, Screen
 from kairos_operator.cli.selector import parse_selector
 from kairos_operator.cli.status import news, printed
 from tests.cli.values import NOW, ago, done, flying, operation, waiting
@@ -197,6 +198,17 @@ def test_news_are_told_once() -> None:
     assert news(first, said) == []
     second = operation({"a": waiting(), "b": done(3, message="ok")}, "Completed", resource=NODE_OPS)
     assert news(second, said) == ["b Completed: ok", "Completed"]
+
+
+def test_what_others_wrote_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "a\x1b]52;c;x\x07\x1b[2J\x9b\rb\tc"
+    for screen in (Screen(), Screen(Console(force_terminal=True, color_system=None))):
+        screen.show(said, Grid(("A",), [(said,)]))
+        screen.warn(said)
+    told = capsys.readouterr()
+    assert not set("\x1b\x07\x9b\r") & set(told.out + told.err)
+    assert told.out.count("a\ufffd]52;c;x") == 4
+    assert "a\ufffd]52;c;x" in told.err
 
 
 def test_plain_columns_are_aligned_and_uncut() -> None:
