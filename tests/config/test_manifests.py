@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,42 @@ def test_with_cert_manager_the_operator_has_no_right_to_secrets_or_webhooks(kube
     assert certificate["spec"]["dnsNames"] == list(Place(NAMESPACE).names)
     volumes = deployment["spec"]["template"]["spec"]["volumes"]
     assert certificate["spec"]["secretName"] in {each.get("secret", {}).get("secretName") for each in volumes}
+
+
+@pytest.mark.realcluster
+def test_the_components_combine_with_other_namespaces(kubectl: Path, tmp_path: Path) -> None:
+    """As `docs/install.md` says."""
+    config = tmp_path / "config"
+    shutil.copytree(CONFIG, config)
+    shutil.copytree(ROOT / "crds", tmp_path / "crds")
+    for part, components in (
+        ("operator", "[../../../certmanager, ../../../prometheus, ../../../network-policy/operator]"),
+        ("labeler", "[../../../network-policy/labeler]"),
+        (".", "[../../certmanager/names]"),
+    ):
+        assert f"components: {components}" in (ROOT / "docs" / "install.md").read_text()
+        with (config / "overlays" / "namespace" / part / "kustomization.yaml").open("a") as file:
+            file.write(f"components: {components}\n")
+    manifests = rendered(kubectl, str(config / "overlays" / "namespace"))
+    home = one(manifests, "Deployment", "kairos-operator")["metadata"]["namespace"]
+    assert home != NAMESPACE
+    certificate = one(manifests, "Certificate", "kairos-operator-webhook")
+    assert certificate["spec"]["dnsNames"] == list(Place(home).names)
+    assert certificate["metadata"]["namespace"] == home
+    injected = {
+        it["metadata"]["annotations"]["cert-manager.io/inject-ca-from"]
+        for it in manifests
+        if it["kind"].endswith("WebhookConfiguration")
+    }
+    assert injected == {f"{home}/kairos-operator-webhook"}
+    labelers = one(manifests, "DaemonSet", "kairos-node-labeler")["metadata"]["namespace"]
+    policies = {it["metadata"]["namespace"] for it in manifests if it["kind"] == "NetworkPolicy"}
+    assert policies == {home, labelers}
+    assert {
+        it["metadata"]["namespace"]
+        for it in manifests
+        if it["kind"] != "Namespace" and "namespace" in it["metadata"]
+    } == policies
 
 
 def test_with_cert_manager_a_renewal_changes_no_trust() -> None:
