@@ -90,7 +90,7 @@ class NodeOpSpec(ApiModel):
     stop_on_failure: bool = False
     """Whether to start no further node once one has failed."""
     preflight: NodeCheck | None = None
-    """A check before anything happens to a node: a message on success skips it, a failure fails it."""
+    """A check before anything happens to a node: a message on success skips it; no success in time fails it."""
     postflight: NodeCheck | None = None
     """A check after the work and the reboot: a failure fails the node, with the message it wrote."""
     job_timeout_seconds: JobTimeout = None
