@@ -20,6 +20,8 @@ from aiohttp import web
 
 from kairos_operator.api.crd import MODELS
 from kairos_operator.api.resources import Resource
+from webhooks import connections
+from webhooks.connections import Connections
 from webhooks.review import (
     SHOWN_NAME,
     Door,
@@ -43,12 +45,8 @@ SMALL_BODY = 64 * 2**10
 """Bytes that any body may have whatever the others have: nearly all reviews are smaller."""
 BODY_TIMEOUT = 10.0
 """Seconds that a client may take to send a body; the API server itself waits ten for the answer."""
-HEADER_TIMEOUT = 10.0
-"""Seconds from a connection's beginning to its first request."""
 KEEP_ALIVE = 120.0
 """Seconds that an idle connection stays open; Go's client closes its own after 90, so it never meets a closed one."""
-MAX_CONNECTIONS = 1000
-"""Connections at once, at about 100 KiB each; beyond that, the one that has waited longest for a review is closed."""
 LINGER = 1.0
 """Seconds that the rest of a refused body is read for, so that the client sees the answer and not a reset."""
 STOP_TIMEOUT = 5.0
@@ -87,9 +85,7 @@ class AdmissionServer:
         self._on_review = on_review
         self._context = context
         self._server: asyncio.Server | None = None
-        self._silent: set[web.RequestHandler] = set()
-        self._open: dict[web.RequestHandler, None] = {}  # the one that has waited longest comes first
-        self._reviewing: set[web.RequestHandler] = set()
+        self._connections = Connections()
         self._underway = 0
         self._runner = web.AppRunner(
             self._application(),
@@ -117,7 +113,7 @@ class AdmissionServer:
             port,
             ssl=self._context,
             backlog=1024,
-            ssl_handshake_timeout=HEADER_TIMEOUT,
+            ssl_handshake_timeout=connections.HEADER_TIMEOUT,
         )
 
     async def stop(self) -> None:
@@ -135,31 +131,11 @@ class AdmissionServer:
         return app
 
     def _connection(self) -> asyncio.Protocol:
-        """A connection that is closed where it says nothing: aiohttp itself would wait for ever."""
         factory = self._runner.server
         assert factory is not None, "the runner is set up"
         protocol = factory()
-        self._open[protocol] = None
-        self._silent.add(protocol)
-        self._make_room()
-        asyncio.get_running_loop().call_later(HEADER_TIMEOUT, self._close_silent, protocol)
+        self._connections.begun(protocol)
         return protocol
-
-    def _make_room(self) -> None:
-        """Anybody in the cluster may open connections, and each takes memory."""
-        self._open = {one: None for one in self._open if one in self._silent or one.transport is not None}
-        if len(self._open) > MAX_CONNECTIONS:
-            waiting = next(
-                one for one in self._open if one not in self._reviewing
-            )  # the new one, if no other
-            del self._open[waiting]
-            self._silent.discard(waiting)
-            waiting.force_close()
-
-    def _close_silent(self, protocol: web.RequestHandler) -> None:
-        if protocol in self._silent:
-            self._silent.remove(protocol)
-            protocol.force_close()
 
     def _told(self, path: str, review: Handler) -> Handler:
         """`review`, with `on_review` told of its answers."""
@@ -177,15 +153,8 @@ class AdmissionServer:
 
     def _handler(self, resource: Resource, door: Door) -> Handler:
         async def review(http: web.Request) -> web.Response:
-            self._silent.discard(http.protocol)
-            self._reviewing.add(http.protocol)
-            try:
+            with self._connections.reviewing(http.protocol):
                 return await reviewed(http)
-            finally:
-                self._reviewing.discard(http.protocol)
-                if http.protocol in self._open:  # it waits from now on
-                    del self._open[http.protocol]
-                    self._open[http.protocol] = None
 
         async def reviewed(http: web.Request) -> web.Response:
             try:

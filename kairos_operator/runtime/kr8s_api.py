@@ -121,20 +121,19 @@ class Kr8sApi(Api):
         for last in (False, True):
             if before_send is not None:
                 before_send()
-            request = self._session_of(alone=alone).request(
-                method,
-                URL(login.server + path),
-                params=params,
-                data=data,
-                headers=[*(headers or {}).items(), *login.headers()],
-                timeout=timeout or aiohttp.ClientTimeout(total=CALL_SECONDS),
-                ssl=login.tls,
-                server_hostname=login.server_name,
-                proxy=login.proxy,
-                allow_redirects=False,
-            )
             try:
-                response = await request
+                response = await self._session_of(alone=alone).request(
+                    method,
+                    URL(login.server + path),
+                    params=params,
+                    data=data,
+                    headers=[*(headers or {}).items(), *login.headers()],
+                    timeout=timeout or aiohttp.ClientTimeout(total=CALL_SECONDS),
+                    ssl=login.tls,
+                    server_hostname=login.server_name,
+                    proxy=login.proxy,
+                    allow_redirects=False,
+                )
             except aiohttp.ClientConnectorCertificateError:
                 if last or not await self._log_in_again(login):
                     raise
