@@ -20,8 +20,7 @@ from aiohttp import web
 
 from kairos_operator.api.crd import MODELS
 from kairos_operator.api.resources import Resource
-from webhooks import connections
-from webhooks.connections import Connections
+from kairos_operator.connections import HEADER_TIMEOUT, Connections
 from webhooks.review import (
     SHOWN_NAME,
     Door,
@@ -47,6 +46,8 @@ BODY_TIMEOUT = 10.0
 """Seconds that a client may take to send a body; the API server itself waits ten for the answer."""
 KEEP_ALIVE = 120.0
 """Seconds that an idle connection stays open; Go's client closes its own after 90, so it never meets a closed one."""
+MAX_CONNECTIONS = 1000
+"""Connections at once; an API server has no more reviews under way, by its own limits."""
 LINGER = 1.0
 """Seconds that the rest of a refused body is read for, so that the client sees the answer and not a reset."""
 STOP_TIMEOUT = 5.0
@@ -85,7 +86,7 @@ class AdmissionServer:
         self._on_review = on_review
         self._context = context
         self._server: asyncio.Server | None = None
-        self._connections = Connections()
+        self._connections = Connections(MAX_CONNECTIONS)
         self._underway = 0
         self._runner = web.AppRunner(
             self._application(),
@@ -113,7 +114,7 @@ class AdmissionServer:
             port,
             ssl=self._context,
             backlog=1024,
-            ssl_handshake_timeout=connections.HEADER_TIMEOUT,
+            ssl_handshake_timeout=HEADER_TIMEOUT,
         )
 
     async def stop(self) -> None:
@@ -153,7 +154,7 @@ class AdmissionServer:
 
     def _handler(self, resource: Resource, door: Door) -> Handler:
         async def review(http: web.Request) -> web.Response:
-            with self._connections.reviewing(http.protocol):
+            with self._connections.answering(http.protocol):
                 return await reviewed(http)
 
         async def reviewed(http: web.Request) -> web.Response:

@@ -1,8 +1,7 @@
 """The probes and the metrics over HTTP, on addresses of their own, as controller-runtime serves them.
 
 `/healthz` and `/readyz` answer 200 `ok`, or 500 with a line for each check: the kubelet shows that text in the
-Pod's events, so it says what is missing. `?verbose` shows the lines of a passing probe too. A client that does not ask
-in time is cut off: the ports are open to all pods, and aiohttp itself waits for ever.
+Pod's events, so it says what is missing. `?verbose` shows the lines of a passing probe too.
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-HEADER_TIMEOUT = 10.0  # seconds from a connection's beginning to its first request
+from kairos_operator.connections import HEADER_TIMEOUT, Connections
+
+MAX_CONNECTIONS = 200  # at once, on each port
 KEEP_ALIVE = (
     120.0  # seconds that a connection may rest between two requests; Prometheus asks each minute, or sooner
 )
@@ -52,14 +53,26 @@ async def serving(
 
     Raises OSError where the address cannot be had.
     """
-    silent = _Silent()
-    app.middlewares.insert(0, silent.heard)
+    connections = Connections(MAX_CONNECTIONS)
+
+    @web.middleware
+    async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with connections.answering(request.protocol):
+            return await handler(request)
+
+    def connection() -> asyncio.Protocol:
+        assert runner.server is not None, "the runner is set up"
+        protocol = runner.server()
+        connections.begun(protocol)
+        return protocol
+
+    app.middlewares.insert(0, answering)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=KEEP_ALIVE)
     await runner.setup()
     server: asyncio.Server | None = None
     try:
         server = await asyncio.get_running_loop().create_server(
-            lambda: silent.connection(runner),
+            connection,
             host or None,
             port,
             ssl=context,
@@ -70,32 +83,6 @@ async def serving(
         if server is not None:
             server.close()
         await runner.cleanup()
-
-
-class _Silent:
-    """The connections of a server that have asked for nothing yet; each is closed when its time is over."""
-
-    def __init__(self) -> None:
-        self._protocols: set[web.RequestHandler] = set()
-
-    def connection(self, runner: web.AppRunner) -> asyncio.Protocol:
-        """A new connection, for a runner that is set up."""
-        assert runner.server is not None
-        protocol = runner.server()
-        self._protocols.add(protocol)
-        asyncio.get_running_loop().call_later(HEADER_TIMEOUT, self._close, protocol)
-        return protocol
-
-    @web.middleware
-    async def heard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let requests through, and their connections stay."""
-        self._protocols.discard(request.protocol)
-        return await handler(request)
-
-    def _close(self, protocol: web.RequestHandler) -> None:
-        if protocol in self._protocols:
-            self._protocols.remove(protocol)
-            protocol.force_close()
 
 
 def _probe(name: str, checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-import webhooks.connections
 import webhooks.server
+from kairos_operator import connections
 from tests.webhooks.objects import node_op, review
 from tests.webhooks.serving import MUTATE, VALIDATE, post, serving, trusting
 from webhooks.keys import load_into, mint
@@ -115,7 +115,7 @@ async def test_a_thousand_at_once_are_all_answered() -> None:
 
 
 async def test_a_client_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks.connections, "HEADER_TIMEOUT", 0.2)
+    monkeypatch.setattr(connections, "HEADER_TIMEOUT", 0.2)
     async with serving() as served:
         reader, writer = await served.open()
         writer.write(b"POST / HT")
@@ -160,7 +160,7 @@ async def test_a_slow_client_keeps_nobody_waiting() -> None:
 async def test_of_too_many_connections_the_one_that_waited_longest_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(webhooks.connections, "MAX_CONNECTIONS", 10)
+    monkeypatch.setattr(webhooks.server, "MAX_CONNECTIONS", 10)
     body = review(node_op())
     request = f"POST {VALIDATE} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     async with serving() as served:
