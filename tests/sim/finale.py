@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SETTLING = (
     160.0  # seconds in which the last children may still go, and a watch that fell silent is begun anew
 )
+AWAY = 900.0  # seconds in which every machine that comes back at all is back
 QUIET = 120.0  # seconds in which nothing more may be written
 
 
@@ -70,6 +71,7 @@ class Finale:
         """Look at what is left; raises Broken."""
         simulation = self._simulation
         simulation.weather.calm_from = min(simulation.weather.calm_from, simulation.timeline.now)
+        self._machines_are_back(bugs)
         self._pass(SETTLING, bugs)
         self._nothing_left()
         self._upgrades_agree()
@@ -87,6 +89,13 @@ class Finale:
         leases = len(self._simulation.replicas) * (QUIET if self._simulation.scenario.replicas > 1 else 0)
         if made > 60 + leases:
             raise Broken(f"{made} requests in {QUIET:.0f} s after all was over")
+
+    def _machines_are_back(self, bugs: Bugs) -> None:
+        """Wait for those that are cut off or without power for a while: their pods cannot say that they ended."""
+        machines = self._simulation.world.machines.values()
+        until = self._simulation.timeline.now + AWAY
+        while any(one.away and not one.lost for one in machines) and self._simulation.timeline.step(until):
+            bugs.raise_first()
 
     def _pass(self, seconds: float, bugs: Bugs) -> None:
         until = self._simulation.timeline.now + seconds

@@ -106,6 +106,11 @@ class Machine:
         for run in list(self.runs.values()):
             self.later(1.0 + 2 * self.rng.random(), run.resume)
 
+    @property
+    def away(self) -> bool:
+        """Whether nothing is heard of it, for lack of power or of a connection."""
+        return not self.up or not self.connected
+
     def cut(self, seconds: float) -> None:
         """Run on unheard of."""
         if not self.connected or not self.up:
