@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+from urllib.request import getproxies_environment, proxy_bypass
 
 
 def proxy_to(server: str) -> str | None:
@@ -14,7 +14,7 @@ def proxy_to(server: str) -> str | None:
     address = _address(host)
     if host == "localhost" or (address is not None and address.is_loopback):
         return None
-    if proxy_bypass_environment(host, proxies) or (address is not None and _in_network(address, proxies)):
+    if proxy_bypass(host) or (address is not None and _in_network(address, proxies)):
         return None
     proxy = proxies.get(url.scheme)
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"

@@ -86,7 +86,8 @@ async def log_in(auth: KubeAuth, usual_proxy: Callable[[str], str | None] = lamb
     if proxy and not proxy.startswith(("http://", "https://")):
         scheme = proxy.partition("://")[0]
         raise NoCluster(
-            f"a proxy of the kind {scheme}:// leads to {without_userinfo(server)}; use one of http://"
+            f"a {scheme}:// proxy leads to {without_userinfo(server)}, and only http:// and https:// are understood:"
+            " change proxy-url in the kubeconfig, or HTTPS_PROXY"
         )
     return Login(
         server=server,
