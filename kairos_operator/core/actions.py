@@ -169,6 +169,18 @@ Status = TypeVar("Status", bound=OperationStatus)
 
 
 @dataclass(frozen=True, slots=True)
+class Doubts:
+    """Nodes of which something would be concluded, were it sure how they are: they are read live before the next look.
+
+    Those `behind` may have a view in the cache that is an old one. Of those `overdue` the time seems to be up; then
+    their children are read as well, since what is seen of them may be as old.
+    """
+
+    behind: frozenset[str] = frozenset()
+    overdue: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan(Generic[Status]):
     """A decision: the status to store, then the actions that the stored status allows.
 
@@ -182,6 +194,7 @@ class Plan(Generic[Status]):
     chains: tuple[tuple[Action, ...], ...] = ()
     notes: tuple[Note, ...] = ()
     recheck_after: float | None = None
+    doubts: Doubts = Doubts()
 
     @property
     def empty(self) -> bool:

@@ -83,7 +83,7 @@ def _unfinished(site: Site, role: Role, check: NodeCheck, pod: PodView | None, t
         left = min(left, AWAY_SECONDS - site.away)
     if left <= 0:
         text = f"{title} failed: no verdict after {seconds(site.elapsed)}" + (f"; {why}" if why else "")
-        return failed(site, f"{title}Failed", text)
+        return failed(site, f"{title}Failed", text, by_time=True)
     message = f"{title}: {why}" if why else f"{title} is running"
     if pod is not None:
         return Stay(message, recheck=left)

@@ -5,13 +5,13 @@ Planning again after a plan was carried out yields nothing, until a fact or the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kairos_operator.api.conditions import ConditionType
 from kairos_operator.api.status import NodeOpStatus, NodeStatus, Outcome, Phase, RebootStatus, Step
 from kairos_operator.core import checks, claims, cleanup, drain, folding, reboot, work
 from kairos_operator.core import status as statuses
-from kairos_operator.core.actions import Action, Note, Plan, SetFinalizer
+from kairos_operator.core.actions import Action, Doubts, Note, Plan, SetFinalizer
 from kairos_operator.core.phases import entered
 from kairos_operator.core.rollout import STARTED_AT_ONCE, in_order, next_in_line, stopped
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, first_step, seconds
@@ -38,6 +38,8 @@ class _Draft:
         self.notes: list[Note] = []
         self.rechecks: list[float] = []
         self.blocked: list[str] = []
+        self.behind: set[str] = set()
+        self.overdue: set[str] = set()
         self.message_limit = folding.message_limit(len(self.records))
 
     def store(self, name: str, record: NodeStatus) -> None:
@@ -46,6 +48,14 @@ class _Draft:
             record = record.model_copy(update={"message": bounded(record.message, self.message_limit)})
         old = self.snapshot.op.status.nodes.get(name, NodeStatus())
         self.records[name] = statuses.stamped(old, record, self.snapshot.now)
+
+    def doubt(self, names: Sequence[str], doubts: set[str], sure: frozenset[str] | None) -> bool:
+        """Whether one of these nodes is not among the sure ones (None: all are). Then they are read live first."""
+        if sure is None or sure.issuperset(names):
+            return False
+        doubts.update(names[: STARTED_AT_ONCE - len(doubts)])
+        self.rechecks.append(0.0)
+        return True
 
 
 def plan(snapshot: Snapshot) -> Plan[NodeOpStatus]:
@@ -96,6 +106,8 @@ def _start(draft: _Draft) -> None:
     snapshot = draft.snapshot
     while batch := next_in_line(snapshot.op, snapshot.nodes, draft.records):
         freed = False
+        if draft.doubt([name for name in batch if name in snapshot.nodes], draft.behind, snapshot.recent):
+            return
         for name in batch:
             node, record = snapshot.nodes.get(name), draft.records[name]
             if node is None and name not in snapshot.gone:
@@ -150,7 +162,19 @@ def _advance(draft: _Draft, name: str, record: NodeStatus) -> None:
             if decision.recheck is not None:
                 draft.rechecks.append(decision.recheck)
             return
+        if _unsure(draft, name, decision):
+            return
         record = _enter(draft, name, record, decision)
+
+
+def _unsure(draft: _Draft, name: str, decision: Go) -> bool:
+    """Whether the node must be read live before it is given up, gets something begun on it, or counts as done."""
+    snapshot = draft.snapshot
+    if name in snapshot.gone:
+        return False
+    if decision.by_time:
+        return draft.doubt([name], draft.overdue, snapshot.asked)
+    return decision.concludes and draft.doubt([name], draft.behind, snapshot.recent)
 
 
 def _lost_node(site: Site) -> Decision | None:
@@ -191,6 +215,7 @@ def _finish(draft: _Draft) -> Plan[NodeOpStatus]:
         chains=tuple(draft.chains),
         notes=tuple(draft.notes),
         recheck_after=min(draft.rechecks, default=None),
+        doubts=Doubts(frozenset(draft.behind), frozenset(draft.overdue)),
     )
 
 

@@ -83,7 +83,7 @@ def reboot(site: Site) -> Decision:
     if left <= 0:
         limit = seconds(site.spec.reboot_timeout_seconds)
         text = f"Reboot failed: not back after {limit}: {_seen(proof, held, node.ready_reason)}"
-        return failed(site, "RebootFailed", text)
+        return failed(site, "RebootFailed", text, by_time=True)
     chains = () if proof.says else reboot_pod_anew(site)
     why = node.ready_reason if proof.says else held
     return Stay(f"Rebooting: {_awaited(proof, why)}", chains, left, {"rebooted_from": proof.ended})

@@ -27,17 +27,21 @@ def stopped(op: NodeOp, records: Mapping[str, NodeStatus]) -> bool:
     return op.spec.stop_on_failure and any(record.outcome is Outcome.FAILED for record in records.values())
 
 
-def free_slots(op: NodeOp, records: Mapping[str, NodeStatus]) -> int:
-    """How many nodes may be started now."""
+def free_slots(op: NodeOp, records: Mapping[str, NodeStatus], leaving: int = 0) -> int:
+    """How many nodes may be started now, or once so many have left their slots."""
     if op.meta.paused or op.meta.deleting_since or stopped(op, records):
         return 0
     limit = min(op.spec.concurrency or len(records), most_in_flight(records))
-    return max(0, limit - sum(record.in_flight for record in records.values()))
+    return max(0, limit - sum(record.in_flight for record in records.values()) + leaving)
 
 
-def next_in_line(op: NodeOp, nodes: Mapping[str, NodeView], records: Mapping[str, NodeStatus]) -> list[str]:
-    """The waiting nodes for which there is a slot, in their order, and no more than one look starts."""
-    slots = free_slots(op, records)
+def next_in_line(
+    op: NodeOp, nodes: Mapping[str, NodeView], records: Mapping[str, NodeStatus], leaving: int = 0
+) -> list[str]:
+    """The waiting nodes for which there is a slot, or will be once so many have left theirs, in their order, and no
+    more than one look starts.
+    """
+    slots = free_slots(op, records, leaving)
     if not slots:
         return []
     waiting = (name for name, record in records.items() if record.step is Step.WAITING)

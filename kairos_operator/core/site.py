@@ -42,6 +42,13 @@ class Go:
     message: str
     notes: tuple[Note, ...] = ()
     learned: Mapping[str, Any] = field(default_factory=dict)
+    by_time: bool = False  # decided by what was not seen in time
+
+    @property
+    def concludes(self) -> bool:
+        """Whether something is begun on the node, or it counts as done: neither may be by an old view of it."""
+        done = self.learned.get("outcome") in (Outcome.COMPLETED, Outcome.SKIPPED)
+        return done or self.step in (Step.JOB, Step.POSTFLIGHT)
 
 
 Decision = Stay | Go
@@ -121,7 +128,7 @@ class Site:
         return Note(reason, text, self.name, "Warning" if warning else "Normal")
 
 
-def failed(site: Site, reason: str, message: str, *, uncordon: bool = False) -> Go:
+def failed(site: Site, reason: str, message: str, *, by_time: bool = False) -> Go:
     """The node failed. It gives back what it holds first, unless it holds nothing yet.
 
     Before the command could have run, an own cordon is lifted, since nothing has happened to the node; after that it
@@ -129,7 +136,7 @@ def failed(site: Site, reason: str, message: str, *, uncordon: bool = False) -> 
     """
     begun = site.record.step in WORK_BEGUN
     learned: dict[str, Any] = {"outcome": Outcome.FAILED}
-    if begun and site.spec.cordon and not (site.spec.uncordon_on_failure or uncordon):
+    if begun and site.spec.cordon and not site.spec.uncordon_on_failure:
         learned["keep_cordon"] = True
     pod = site.pod(Role.REBOOT)
     told = site.record.rebooted_from is not None or (pod is not None and pod.rebooted)
@@ -139,7 +146,7 @@ def failed(site: Site, reason: str, message: str, *, uncordon: bool = False) -> 
         learned["reboot_status"] = RebootStatus.CANCELLED
     step = Step.DONE if site.record.step in (Step.WAITING, Step.PREFLIGHT) else Step.RELEASE
     message = bounded(message)
-    return Go(step, message, (site.note(reason, message, warning=True),), learned)
+    return Go(step, message, (site.note(reason, message, warning=True),), learned, by_time)
 
 
 def completed(site: Site, message: str) -> Go:

@@ -76,6 +76,8 @@ class Snapshot:
     seen_after: frozenset[str] = (
         frozenset()
     )  # nodes whose view is from after the boot that their reboot pod ended
+    recent: frozenset[str] | None = None  # nodes whose views are from lately; None where those of all are
+    asked: frozenset[str] | None = None  # nodes read live with their children for this look; None for all
     released: frozenset[str] = frozenset()  # nodes known, by a live read or our own write, to be free of us
     elapsed: Mapping[str, float] = field(
         default_factory=dict
@@ -147,9 +149,9 @@ def needs(op: NodeOp, nodes: Mapping[str, NodeView], busy: frozenset[str] = froz
     wanted = set(flying)
     recent = {name for name, record in flying.items() if _begins(record)}
     if not op.status.phase or not op.status.phase.final:
-        line = next_in_line(op, nodes, records)
-        wanted.update(line)
-        recent.update(line)
+        wanted.update(next_in_line(op, nodes, records))
+        leaving = sum(record.step is Step.RELEASE for record in flying.values())
+        recent.update(next_in_line(op, nodes, records, leaving))  # their slots may be free within this look
     return Needs(
         nodes=frozenset(wanted),
         recent=frozenset(recent),

@@ -41,7 +41,7 @@ def work(site: Site) -> Decision:
         return failed(site, "JobFailed", f"Job {found.name} was deleted before it was complete")
     lost = _lost(site)
     if lost:
-        return failed(site, "NodeLost", lost)
+        return failed(site, "NodeLost", lost, by_time=True)
     broken = reboot_impossible(site)
     if broken is not None:
         return broken
@@ -76,7 +76,7 @@ def _start(site: Site) -> Decision:
         return failed(site, "JobFailed", text)
     lost = _lost(site)
     if lost:
-        return failed(site, "NodeLost", lost)
+        return failed(site, "NodeLost", lost, by_time=True)
     if pod is not None and (pod.finished or pod.deleting_since):
         return Stay("Replacing the reboot pod", reboot_pod_anew(site), _patience(site))
     create = Create(JOBS, name, partial(job, site.snapshot.bare(), site.name), site.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from kairos_operator.api.cluster import JobView, PodView
@@ -40,11 +40,7 @@ class ChildFinder:
         """
         known = self._known(op)
         while missing := _missing(op, found, known, absent):
-            reads = (
-                self.read(JOBS if key.role is Role.JOB else PODS, child(op, key), op.meta.namespace)
-                for key in missing
-            )
-            there = await asyncio.gather(*reads)
+            there = await self.asked(op, missing)
             before, known = known, self._known(op)
             for key, exists in zip(missing, there, strict=True):
                 if exists:
@@ -55,6 +51,14 @@ class ChildFinder:
             if all(before.pods.get(key) == known.pods.get(key) for key in reboots):
                 break
         return known
+
+    async def asked(self, op: NodeOp, keys: Iterable[ChildKey]) -> list[bool]:
+        """Read children live, and tell of each whether it exists; raises ApiError."""
+        reads = (
+            self.read(JOBS if key.role is Role.JOB else PODS, child(op, key), op.meta.namespace)
+            for key in keys
+        )
+        return await asyncio.gather(*reads)
 
     def _strangers(self, op: NodeOp, key: ChildKey, known: Children) -> None:
         """An object of a child's name that is not owned by the operation is a fact too."""

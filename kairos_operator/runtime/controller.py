@@ -167,6 +167,7 @@ class Controller:
         # With thousands of nodes each part takes a while, and probes, watches and the lease are not to wait for all.
         await asyncio.sleep(0)
         plan = nodeop.plan(snapshot)
+        memory.doubts = plan.doubts
         await asyncio.sleep(0)
         assert self._carrier is not None
         begin = partial(self._carrier.begin, key, memory.chains)

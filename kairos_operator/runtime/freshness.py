@@ -3,7 +3,9 @@
 A watch can be silent for minutes while its connection is dead, and a cache that is behind shows a node as it was:
 before it was registered anew, or before a boot that a reboot pod has ended since. So a node is read live
 
-- before something is begun on it, where neither its watch nor a call about it has said anything lately;
+- before something is begun on it, or it counts as done, where neither its watch nor a call about it has said anything
+  lately;
+- before it is given up for what was not seen in time, together with its children, whatever the watches say;
 - before a reboot counts as proven, unless this process has seen the node in the boot that was ended: then a view with
   another boot can only be a later one, since a cache never goes back.
 """
@@ -29,19 +31,22 @@ class Freshness:
     clock: Clock
     read: Callable[[str], Awaitable[bool]]
 
-    async def renew(self, names: Iterable[str], memory: Memory) -> None:
-        """Let the views of these nodes be recent ones."""
+    async def renew(self, names: Iterable[str], memory: Memory) -> frozenset[str] | None:
+        """Let the views of these nodes be recent ones; returns whose are, or None where those of all nodes are."""
         now = self.clock.monotonic()
         if now - self.caches.nodes.heard <= RECENT_SECONDS:
-            return
+            return None
         old = [name for name in sorted(names) if now - memory.confirmed.get(name, -1e9) > RECENT_SECONDS]
         await asyncio.gather(*(self.read(name) for name in old))
         memory.confirmed.update(dict.fromkeys(old, now))
+        # Counted from before these reads: however long they took, they are what there is to rely on.
+        return frozenset(name for name, at in memory.confirmed.items() if now - at <= RECENT_SECONDS)
 
-    async def after(self, ended: Mapping[str, str], memory: Memory) -> None:
-        """Let the views of these nodes be from after the boots that were ended there."""
+    async def after(self, ended: Mapping[str, str], memory: Memory) -> frozenset[str]:
+        """Let the views of these nodes be from after the boots that were ended there; returns which were read."""
         unsure = [name for name, boot in sorted(ended.items()) if boot not in memory.boots.get(name, ())]
         await asyncio.gather(*(self.read(name) for name in unsure))
+        return frozenset(unsure)
 
     def remember(self, names: Iterable[str], memory: Memory) -> None:
         """Remember the boots that these nodes are seen in; other nodes are forgotten, and all where there are none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kairos_operator.core.actions import Doubts
 from kairos_operator.runtime.absent import Absent
 from kairos_operator.runtime.chains import Chains
 from kairos_operator.runtime.stopwatch import Stopwatch
@@ -27,7 +28,8 @@ class Refusal:
 class Memory:
     """Per operation: refused actions by subject, nodes known to be free of it, its last status write, the boots that
     its nodes in flight were seen in, when (monotonic) a call last said how a node is, the chains under way, the
-    children that are not there, and how long its nodes have been at their steps.
+    children that are not there, how long its nodes have been at their steps, and of which nodes the last look was not
+    sure.
     """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Memory:
     chains: Chains = field(default_factory=Chains)
     absent: Absent = field(default_factory=Absent)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    doubts: Doubts = field(default_factory=Doubts)
     deletion_seen: float | None = None  # when (monotonic)
 
     def keep(self, in_flight: frozenset[str]) -> None:

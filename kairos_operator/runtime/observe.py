@@ -58,7 +58,8 @@ class Observer:
         found = needs(op, self._nodes(), busy)
         listed = await self._listed() if found.listing else None
         freshness = Freshness(self.caches, self.clock, lambda name: self._read(NODES, name))
-        await freshness.renew(found.recent, memory)
+        recent = await freshness.renew(found.recent | (memory.doubts.behind & found.nodes), memory)
+        asked = await self._asked(op, found, memory.doubts.overdue & found.nodes)
         gone = await self._missing_nodes(found.nodes)
         memory.keep(in_flight := found.nodes | busy)
         children = await ChildFinder(self.caches, self._read).of(op, found, memory.absent)
@@ -75,6 +76,8 @@ class Observer:
             busy=busy,
             gone=gone,
             listed=listed,
+            recent=recent if listed is None else None,
+            asked=asked,
             jobs=children.jobs,
             pods=children.pods,
             job_pods=children.job_pods,
@@ -86,12 +89,25 @@ class Observer:
             deleting_for=memory.deleting_for(self.clock.monotonic(), deleting=bool(op.meta.deleting_since)),
             refusals=memory.messages(),
         )
-        ended = said_to_be_back(snapshot)
-        await freshness.after(ended, memory)
+        snapshot = await self._proven(snapshot, freshness, memory)
         freshness.remember(in_flight, memory)
-        refused = await self._pod_refusals(snapshot, memory)
-        nodes = self._nodes() if ended else snapshot.nodes
-        return replace(snapshot, nodes=nodes, seen_after=frozenset(ended), pod_refusals=refused)
+        return replace(snapshot, pod_refusals=await self._pod_refusals(snapshot, memory))
+
+    async def _asked(self, op: NodeOp, found: Needs, nodes: frozenset[str]) -> frozenset[str]:
+        """Read these nodes and what the operation has there live, whatever the caches have; returns the nodes."""
+        keys = [key for key in found.children if key.node in nodes]
+        await asyncio.gather(*(self._read(NODES, name) for name in nodes))
+        await ChildFinder(self.caches, self._read).asked(op, keys)
+        return nodes
+
+    async def _proven(self, snapshot: Snapshot, freshness: Freshness, memory: Memory) -> Snapshot:
+        """The same, with views of the nodes that seem to be back from after the boots that were ended there."""
+        ended = said_to_be_back(snapshot)
+        if not ended:
+            return snapshot
+        read = await freshness.after(ended, memory)
+        recent = None if snapshot.recent is None else snapshot.recent | read
+        return replace(snapshot, nodes=self._nodes(), recent=recent, seen_after=frozenset(ended))
 
     def _holders(self, op: NodeOp, names: Iterable[str]) -> Mapping[str, str]:
         """Who works on nodes that the operation is about to claim, by what the other operations' statuses say."""

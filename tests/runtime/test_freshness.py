@@ -56,8 +56,9 @@ def test_what_is_begun_on_needs_a_recent_view(heard: float, confirmed: float | N
     world.caches.nodes.heard = heard
     if confirmed is not None:
         world.memory.confirmed["a"] = confirmed
-    asyncio.run(world.freshness.renew({"b", "a"}, world.memory))
+    recent = asyncio.run(world.freshness.renew({"b", "a"}, world.memory))
     assert world.reads == read
+    assert recent == ({"a", "b"} if read else None), "None: those of all nodes are"
     asyncio.run(world.freshness.renew({"b", "a"}, world.memory))
     assert world.reads == read, "what was read is recent"
     world.now += RECENT_SECONDS + 1
@@ -71,9 +72,9 @@ def test_a_reboot_is_proven_without_a_read_where_the_node_was_seen_in_the_boot_t
     world.freshness.remember(["a"], world.memory)
     world.shows("a", "boot-2", version=2)
     world.freshness.remember(["a"], world.memory)
-    asyncio.run(world.freshness.after({"a": "boot-1"}, world.memory))
+    assert asyncio.run(world.freshness.after({"a": "boot-1"}, world.memory)) == frozenset()
     assert world.reads == []
-    asyncio.run(world.freshness.after({"a": "boot-3"}, world.memory))
+    assert asyncio.run(world.freshness.after({"a": "boot-3"}, world.memory)) == {"a"}
     assert world.reads == ["a"], "boot-2 may be from before boot-3"
 
 

@@ -17,7 +17,8 @@ from kairos_operator.api.names import (
     LABEL_REBOOT,
     Role,
 )
-from kairos_operator.api.resources import JOBS, NODE_OPS, NODES, PODS, Resource
+from kairos_operator.api.resources import JOBS, NODES, PODS, Resource
+from kairos_operator.core.actions import Doubts
 from kairos_operator.core.snapshot import ChildKey, Images, Snapshot, child
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.client import Listing
@@ -46,6 +47,18 @@ def _op(name: str = "op", records: dict[str, Any] | None = None, version: int = 
     if records:
         obj["status"] = {"phase": "Running", "startedAt": T0.isoformat(), "nodeStatuses": records}
     return obj
+
+
+def _child_of_op(name: str, uid: str, version: int, **says: str) -> dict[str, Any]:
+    """A Job of the operation on a, or with the UID r its reboot pod; `says` are annotations."""
+    owner = {"apiVersion": "operator.kairos.io/v1alpha1", "kind": "NodeOp", "name": "op", "uid": "uid-op"}
+    meta = {"name": name, "namespace": "default", "uid": uid, "resourceVersion": str(version)}
+    labels = {LABEL_NODE_OP: "op", LABEL_NODE: "a"} | ({LABEL_REBOOT: "true"} if uid == "r" else {})
+    owned = {
+        "ownerReferences": [{**owner, "controller": True}],
+        "annotations": {ANNOTATION_NODE: "a", **says},
+    }
+    return {"metadata": {**meta, **owned, "labels": labels}, "spec": {"nodeName": "a"}, "status": {}}
 
 
 @dataclass
@@ -97,17 +110,8 @@ def test_a_reboot_is_looked_at_live_where_the_cache_may_be_behind() -> None:
     world = World(live={(NODES, "a"): _node("a", "boot-3", version=7)})
     world.caches.nodes.observed(_node("a", "boot-2"))
     world.caches.node_ops.observed(_op(records={"a": known}))
-    owner = {
-        "apiVersion": "operator.kairos.io/v1alpha1",
-        "kind": NODE_OPS.kind,
-        "name": "op",
-        "uid": "uid-op",
-    }
-    says = {ANNOTATION_NODE: "a", ANNOTATION_REBOOT_STATE: "completed", ANNOTATION_REBOOT_BOOT_ID: "boot-3"}
-    labels = {LABEL_NODE_OP: "op", LABEL_NODE: "a", LABEL_REBOOT: "true"}
-    meta = {"name": "r", "namespace": "default", "uid": "1", "resourceVersion": "1", "labels": labels}
-    owned = {"ownerReferences": [{**owner, "uid": "uid-op", "controller": True}], "annotations": says}
-    world.caches.pods.observed({"metadata": {**meta, **owned}, "spec": {"nodeName": "a"}, "status": {}})
+    says = {ANNOTATION_REBOOT_STATE: "completed", ANNOTATION_REBOOT_BOOT_ID: "boot-3"}
+    world.caches.pods.observed(_child_of_op("r", "r", 1, **says))
     seen = world.look()
     assert world.asked == ["get nodes a"]
     assert (seen.nodes["a"].boot_id, seen.seen_after) == ("boot-3", frozenset("a"))
@@ -123,23 +127,47 @@ def test_who_works_on_a_node_is_known_from_the_other_operations() -> None:
     assert world.look("new").holders == {"a": "default/other"}
 
 
+def test_what_the_last_look_doubted_is_read_live() -> None:
+    """The watches are silent, and their last word was that the node is away and its Job not done."""
+    world = World()
+    world.caches.nodes.observed(_node("a", "boot-1"))
+    world.caches.node_ops.observed(_op(records={"a": {"phase": "Running", "step": "Job", "jobUID": "j"}}))
+    op = world.caches.node_ops.get("op", "default")
+    assert op is not None
+    job, reboot = (child(op, ChildKey(role, "a")) for role in (Role.JOB, Role.REBOOT))
+    world.caches.jobs.observed(_child_of_op(job, "j", 1))
+    world.caches.pods.observed(_child_of_op(reboot, "r", 1))
+    done = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    world.live = {
+        (NODES, "a"): _node("a", "boot-1", version=7),
+        (JOBS, job): _child_of_op(job, "j", 5) | done,
+        (PODS, reboot): _child_of_op(reboot, "r", 5),
+    }
+    memory = Memory()
+    seen = world.look(memory=memory)
+    assert (world.asked, seen.recent, seen.asked) == ([], frozenset(), frozenset())
+    memory.doubts = Doubts(behind=frozenset({"a", "not in flight"}))
+    seen = world.look(memory=memory)
+    assert (world.asked, seen.recent, seen.asked) == (["get nodes a"], frozenset("a"), frozenset())
+    assert not seen.jobs["a"].complete
+    world.asked.clear()
+    memory.doubts = Doubts(overdue=frozenset("a"))
+    seen = world.look(memory=memory)
+    assert world.asked == ["get nodes a", f"get jobs {job}", f"get pods {reboot}"]
+    assert (seen.asked, seen.jobs["a"].complete) == (frozenset("a"), True)
+    world.caches.nodes.heard = float("inf")
+    assert world.look(memory=Memory()).recent is None, "the watch speaks"
+
+
 def test_what_is_seen_while_an_answer_is_on_its_way_is_not_missing() -> None:
     """The Job was made after the API server had looked for it, and the watch was quicker than the answer."""
     world = World(live={(NODES, "a"): _node("a")})
     world.caches.nodes.observed(_node("a"))
     world.caches.node_ops.observed(_op(records={"a": {"phase": "Running", "step": "Job"}}))
-    owner = {
-        "apiVersion": "operator.kairos.io/v1alpha1",
-        "kind": NODE_OPS.kind,
-        "name": "op",
-        "uid": "uid-op",
-    }
     op = world.caches.node_ops.get("op", "default")
     assert op is not None
-    meta = {"name": child(op, ChildKey(Role.JOB, "a")), "namespace": "default", "uid": "1"}
-    labels = {"labels": {LABEL_NODE_OP: "op", LABEL_NODE: "a"}, "annotations": {ANNOTATION_NODE: "a"}}
-    owned = {"resourceVersion": "5", "ownerReferences": [{**owner, "controller": True}]}
-    world.meanwhile = {"metadata": {**meta, **labels, **owned}, "status": {}}
+    world.meanwhile = _child_of_op(child(op, ChildKey(Role.JOB, "a")), "1", 5)
+    del world.meanwhile["spec"]
     assert "a" in world.look().jobs
 
 
@@ -148,20 +176,9 @@ def test_a_job_is_not_missing_by_an_answer_from_before_its_reboot_pod_spoke() ->
     world = World(live={(NODES, "a"): _node("a")})
     world.caches.nodes.observed(_node("a"))
     world.caches.node_ops.observed(_op(records={"a": {"phase": "Running", "step": "Job"}}))
-    owner = {
-        "apiVersion": "operator.kairos.io/v1alpha1",
-        "kind": NODE_OPS.kind,
-        "name": "op",
-        "uid": "uid-op",
-    }
-    labels = {LABEL_NODE_OP: "op", LABEL_NODE: "a", LABEL_REBOOT: "true"}
-    meta = {"name": "r", "namespace": "default", "uid": "1", "labels": labels}
-    owned = {"ownerReferences": [{**owner, "controller": True}]}
-    waits = {**meta, **owned, "resourceVersion": "1", "annotations": {ANNOTATION_NODE: "a"}}
-    world.caches.pods.observed({"metadata": waits, "spec": {"nodeName": "a"}, "status": {}})
-    says = {ANNOTATION_NODE: "a", ANNOTATION_REBOOT_STATE: "completed", ANNOTATION_REBOOT_BOOT_ID: "boot-1"}
-    spoken = {**waits, "resourceVersion": "2", "annotations": says}
-    world.meanwhile = {"metadata": spoken, "spec": {"nodeName": "a"}, "status": {}}
+    world.caches.pods.observed(_child_of_op("r", "r", 1))
+    says = {ANNOTATION_REBOOT_STATE: "completed", ANNOTATION_REBOOT_BOOT_ID: "boot-1"}
+    world.meanwhile = _child_of_op("r", "r", 2, **says)
     world.look()
     assert len([asked for asked in world.asked if asked.startswith("get jobs ")]) == 2
 

@@ -151,6 +151,7 @@ class Judge:
             if role == "reboot" or not change.actor.endswith(LATE):
                 self.ledger.may_begin(operation, f"the {role} pod", node)
         ended = (pod.get("status") or {}).get("phase") in _ENDED
+        self.ledger.check_seen(operation, pod, role, there=not deleting)
         if deleting or ended:
             self.ledger.drop(operation, node, token)
         elif change.old is None:

@@ -142,6 +142,7 @@ class Ledger:
         self.operations: dict[str, Operation] = {}
         self.uncordoned: dict[str, float] = {}  # node -> when somebody else lifted a cordon on it
         self.cordons: dict[str, str] = {}  # node -> the claim that rightly stands for its cordon
+        self.passed: dict[tuple[str, str, str], float] = {}  # operation, node, role: since when
 
     def stands(self, node: str) -> str:
         """The UID of a Node that has been there for longer than any answer about it could have been on its way."""
@@ -150,6 +151,34 @@ class Ledger:
         if found is None or made is None or (self.cluster.clock() - made).total_seconds() <= OLDEST_ANSWER:
             return ""
         return str(found["metadata"]["uid"])
+
+    def check_seen(self, operation: Operation, pod: Object, role: str, *, there: bool) -> None:
+        """How a check's pod is now; one that is gone tells nobody anything any more."""
+        key = (operation.uid, pod["spec"]["nodeName"], role)
+        if not there:
+            self.passed.pop(key, None)
+        elif (pod.get("status") or {}).get("phase") == "Succeeded":
+            self.passed.setdefault(key, self.cluster.now)
+
+    def passed_long_ago(self, operation: Operation, node: str, role: str) -> bool:
+        """Whether a check of a node had passed so long ago that everybody can have heard of it."""
+        return self.cluster.now - self.passed.get((operation.uid, node, role), float("inf")) > OLDEST_ANSWER
+
+    def ready_long_ago(self, node: str) -> bool:
+        """Whether a node has been Ready for so long that everybody can have heard of it."""
+        found = self.cluster.find(NODES, node)
+        conditions = found["status"]["conditions"] if found is not None else ()
+        ready = next((one for one in conditions if one["type"] == "Ready" and one["status"] == "True"), None)
+        since = moment(ready["lastTransitionTime"]) if ready is not None else None
+        return since is not None and (self.cluster.clock() - since).total_seconds() > OLDEST_ANSWER
+
+    def back_long_ago(self, operation: Operation, node: str) -> bool:
+        """The same of one that has rebooted for the operation, and shows another boot than those before."""
+        found, record = self.cluster.find(NODES, node), operation.record(node)
+        if found is None or (operation.uid, node) not in self.truth.came_back:
+            return False
+        before = (record.get("bootID"), record.get("rebootedFrom"))
+        return self.ready_long_ago(node) and found["status"]["nodeInfo"]["bootID"] not in before
 
     def may_begin(self, operation: Operation, what: str, node: str) -> None:
         """Something is begun on a node, which must be in flight, and still the node that was started."""
