@@ -20,7 +20,7 @@ from kairos_operator.api.objects import NodeOp
 from kairos_operator.api.status import NodeStatus, Step
 from kairos_operator.cli.budgets import Budget
 from kairos_operator.cli.operations import Operation, as_node_op
-from kairos_operator.core.drain import Blocked, Evict, Leave, classify
+from kairos_operator.core.drain import Blocked, Busy, Evict, Leave, classify
 from kairos_operator.core.rollout import in_order, next_in_line
 from kairos_operator.core.site import Site
 from kairos_operator.core.snapshot import Images, Snapshot
@@ -93,6 +93,7 @@ class Drained:
     """What a drain would do with the pods of the nodes, were they all drained now."""
 
     evicted: tuple[PodView, ...]
+    busy: tuple[PodView, ...]
     left: tuple[Leave, ...]
     blocked: tuple[Blocked, ...]
 
@@ -162,6 +163,7 @@ def drained(node_op: NodeOp, ground: Ground, names: Iterable[str], now: datetime
     ]
     return Drained(
         tuple(one.pod for one in verdicts if isinstance(one, Evict)),
+        tuple(one.pod for one in verdicts if isinstance(one, Busy)),
         tuple(one for one in verdicts if isinstance(one, Leave) and one.reason),
         tuple(one for one in verdicts if isinstance(one, Blocked)),
     )

@@ -141,6 +141,9 @@ def _drains(node_op: NodeOp, ground: Ground, working: Sequence[Turn], now: datet
             remedy = "leave one budget over these pods"
         yield Remark(Gravity.STOPS, standoff.sentence, remedy)
     yield from _left_alone(node_op, found)
+    if found.busy:
+        text = f"other operations are at work, and the drains wait for them: {some([pod.path for pod in found.busy])}"
+        yield Remark(Gravity.NOTE, text)
     if found.evicted:
         pods = "pod" if len(found.evicted) == 1 else "pods"
         yield Remark(Gravity.NOTE, f"{len(found.evicted)} {pods} would be evicted, as things are now")

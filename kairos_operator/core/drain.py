@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kairos_operator.api.cluster import PodView
 from kairos_operator.api.names import LABEL_POSTFLIGHT, LABEL_PREFLIGHT
 from kairos_operator.api.nodeop import DrainOptions
+from kairos_operator.api.resources import JOBS
 from kairos_operator.api.status import Step
 from kairos_operator.core.actions import EvictPod, Note
 from kairos_operator.core.site import Decision, Go, Site, Stay, bounded, failed, seconds
@@ -38,6 +39,15 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Busy:
+    """The pod runs another operation's command, which an eviction would cut off: it is waited for. Its Job would make
+    another at once, here again, until the tries are used up.
+    """
+
+    pod: PodView
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """The pod stays; an empty reason means that there is nothing to tell about it."""
 
@@ -53,7 +63,8 @@ class Blocked:
     reason: str
 
 
-Verdict = Evict | Ending | Leave | Blocked
+Going = Evict | Ending | Busy
+Verdict = Going | Leave | Blocked
 
 
 def classify(site: Site, pod: PodView, options: DrainOptions) -> Verdict:
@@ -64,7 +75,8 @@ def classify(site: Site, pod: PodView, options: DrainOptions) -> Verdict:
     if pod.owner is not None and pod.owner.kind == "DaemonSet":
         return Blocked(pod, "a DaemonSet would make it anew at once; set drainOptions.ignoreDaemonSets")
     if pod.deleting_since is None:
-        return Evict(pod)
+        commands = pod.node_op and pod.owner is not None and pod.owner.kind == JOBS.kind
+        return Busy(pod) if commands else Evict(pod)
     overdue = site.now > pod.deleting_since
     if overdue and site.node is not None and not site.node.ready:
         # Nobody can confirm the end of a pod on a node that is away: cluster-api#13508 deadlocked on it.
@@ -110,7 +122,7 @@ def drain(site: Site) -> Decision:
     if blocked:
         text = f"Drain refused: {_listed(f'{v.pod.path} ({v.reason})' for v in blocked)}"
         return failed(site, "DrainRefused", text)
-    going = [verdict for verdict in verdicts if isinstance(verdict, Evict | Ending)]
+    going = [verdict for verdict in verdicts if isinstance(verdict, Going)]
     if not going:
         return _drained(
             site, [verdict for verdict in verdicts if isinstance(verdict, Leave) and verdict.reason]
@@ -153,7 +165,7 @@ def _standing_still(site: Site, waiting: str) -> tuple[Note, ...]:
     return (site.note("DrainBlocked", bounded(waiting), warning=True),)
 
 
-def _waiting_for(site: Site, going: Sequence[Evict | Ending]) -> str:
+def _waiting_for(site: Site, going: Sequence[Going]) -> str:
     refused = [
         f"{verdict.pod.path} {_REFUSED}: {refusal}"
         for verdict in going
@@ -161,19 +173,22 @@ def _waiting_for(site: Site, going: Sequence[Evict | Ending]) -> str:
     ]
     if refused:
         return _listed(refused)
-    return f"waiting for {_listed(verdict.pod.path for verdict in going)} to end"
+    return f"waiting for {_listed(map(_told, going))} to end"
 
 
-def _last_refusal(site: Site, going: Sequence[Evict | Ending]) -> str:
+def _told(verdict: Going) -> str:
+    pod = verdict.pod
+    return f"{pod.path} (NodeOp {pod.node_op} at work)" if isinstance(verdict, Busy) else pod.path
+
+
+def _last_refusal(site: Site, going: Sequence[Going]) -> str:
     """What refused the eviction of a pod that is still not ending, by the stored message: it outlives a restart."""
     said = site.record.message or ""
     known = any(isinstance(one, Evict) and f"{one.pod.path} {_REFUSED}" in said for one in going)
     return said.removeprefix(_DRAINING) if known else ""
 
 
-def _evictions(
-    site: Site, going: Sequence[Evict | Ending], options: DrainOptions
-) -> tuple[tuple[EvictPod, ...], ...]:
+def _evictions(site: Site, going: Sequence[Going], options: DrainOptions) -> tuple[tuple[EvictPod, ...], ...]:
     grace = options.grace_period_seconds
     grace = None if grace is None or grace < 0 else grace
     return tuple(

@@ -144,6 +144,8 @@ CASES: list[tuple[Gravity, str, Operation, Ground]] = [
     (Gravity.NOTE, "the nodes do not say their versions", upgrade(), ground()),
     (Gravity.NOTE, "you may not list the pods", upgrade(), ground(pods=None)),
     (Gravity.NOTE, "you may not list PodDisruptionBudgets", upgrade(), ground(pods=ON_W1, budgets=None)),
+    (Gravity.NOTE, "other operations are at work, and the drains wait for them: shop/scan-1",
+     upgrade(), ground(pods=(pod("scan-1", "w-1", owner="Job", node_op="scan"),))),
     (Gravity.NOTE, "2 pods would be evicted", upgrade(), ground(pods=ON_W1, budgets=(budget(1),))),
 ]  # fmt: skip
 

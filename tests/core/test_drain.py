@@ -13,13 +13,14 @@ from kairos_operator.api.nodeop import DrainOptions
 from kairos_operator.api.objects import NodeOp, Owner
 from kairos_operator.api.status import NodeStatus, Outcome, Step
 from kairos_operator.core.actions import EvictPod
-from kairos_operator.core.drain import Blocked, Ending, Evict, Leave, classify
+from kairos_operator.core.drain import Blocked, Busy, Ending, Evict, Leave, classify
 from kairos_operator.core.nodeop import plan
 from kairos_operator.core.site import Site
 from kairos_operator.core.snapshot import Snapshot
 from tests.core.rollout import Rollout
 from tests.core.world import after, at, node, op, ours, pod, record, role_pod, snapshot
 
+JOB = Owner("Job", "other-n1-abcde", "uid-of-job")
 DAEMON = Owner("DaemonSet", "log", "uid-of-log")
 REFUSAL = "Cannot evict pod: The disruption budget web needs 2 healthy pods and has 2 currently"
 
@@ -91,6 +92,12 @@ def _evictions(of: NodeOp, *pods: PodView, **facts: Any) -> list[EvictPod]:
             "",
             id="another's check",
         ),
+        pytest.param({"node_op": "other", "owner": JOB}, {}, Busy, "", id="another's command"),
+        pytest.param(
+            {"node_op": "other", "owner": JOB, "deleting_since": at(30)}, {}, Ending, "", id="and it is going"
+        ),
+        pytest.param({"node_op": "op", "owner": JOB}, {}, Leave, "", id="this operation's command"),
+        pytest.param({"owner": JOB}, {}, Evict, "", id="a user's Job"),
         pytest.param({"phase": "Succeeded", "owner": None}, {}, Leave, "", id="a finished pod"),
         pytest.param({"phase": "Failed"}, {}, Leave, "", id="a failed pod"),
         pytest.param({"deleting_since": at(30)}, {}, Ending, "", id="a pod that is going"),
@@ -124,6 +131,19 @@ def test_a_pod_that_is_ending_is_waited_for(ready: bool, since: float, waits: bo
     new = _drained(of, going, view=replace(ours(of), ready=ready))
     assert (new.step is Step.DRAIN) is waits
     assert _evictions(of, going) == []
+
+
+def test_another_operations_command_is_waited_for_and_named() -> None:
+    of, busy = _op(), pod("x", node_op="other", owner=JOB)
+    new = _drained(of, busy, pod())
+    assert new.message == "Draining: waiting for default/x (NodeOp other at work), default/web-1 to end"
+    assert [one.name for one in _evictions(of, busy, pod())] == ["web-1"]
+    new = _drained(of, busy, seconds=300)
+    assert (
+        new.message
+        == "Drain failed: not done after 5 min; waiting for default/x (NodeOp other at work) to end"
+    )
+    assert (new.outcome, new.keep_cordon) == (Outcome.FAILED, None)
 
 
 def test_a_pod_of_another_uid_is_evicted_anew() -> None:

@@ -25,6 +25,8 @@ def means(operation: Operation, pod: Object) -> bool:
     labels = pod["metadata"].get("labels") or {}
     if LABEL_NODE_OP in labels and ("kairos.io/preflight" in labels or "kairos.io/postflight" in labels):
         return False
+    if LABEL_NODE_OP in labels and _owner_kind(pod) == "Job":
+        return False  # another operation's command, which is waited for
     if labels.get(LABEL_NODE_OP) == operation.obj["metadata"]["name"]:
         return False
     if _owner_kind(pod) == "DaemonSet":

@@ -1,5 +1,7 @@
 """The planted bugs: what the bug is, where it is, which text becomes which, and the seeds it may take."""
 
+# long: a table, a row for each bug
+
 from __future__ import annotations
 
 PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
@@ -113,7 +115,7 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     (
         "a drain does not wait for pods that are ending",
         "core.drain:drain",
-        "isinstance(verdict, Evict | Ending)",
+        "isinstance(verdict, Going)",
         "isinstance(verdict, Evict)",
         100,
     ),
@@ -242,5 +244,19 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         "return bool(free)",
         "return False",
         200,
+    ),
+    (
+        "another operation's command is evicted",
+        "core.drain:classify",
+        "Busy(pod) if commands else Evict(pod)",
+        "Evict(pod)",
+        200,
+    ),
+    (
+        "a node is given up without a last look",
+        "core.nodeop:_unsure",
+        "return draft.doubt([name], draft.overdue, snapshot.asked)",
+        "return False",
+        1000,
     ),
 )

@@ -11,6 +11,7 @@ from kairos_operator.api.names import ANNOTATION_PAUSED, CONTROL_PLANE_LABELS
 from kairos_operator.api.resources import NODES
 from tests.sim.cluster import Change, Object
 from tests.sim.ledger import FINAL, Ledger, Operation
+from tests.sim.reasons import untrue
 from tests.sim.truth import Broken, owner_uid
 
 LEEWAY = 8.0  # a step begins in the operator's mind before it is stored, and times are whole seconds
@@ -152,6 +153,11 @@ def _check_failure(operation: Operation, node: str, message: str, uid: str | Non
     if "node was deleted" in message and found is not None and found["metadata"]["uid"] == uid:
         raise Broken(f"{where} failed because of a deletion that never was")
     excuses = [*ledger.truth.excuses.get(node, ()), *ledger.truth.excuses.get("*", ())]
+    _check_patience(operation, node, message, ledger)
+    if untrue(message, excuses):
+        raise Broken(
+            f"{where} failed by what never happened: {message} ({', '.join(excuses) or 'nothing did'})"
+        )
     for pattern, step, path, default in _TIMED:
         if pattern.match(message):
             limit: Any = operation.spec
@@ -166,6 +172,23 @@ def _check_failure(operation: Operation, node: str, message: str, uid: str | Non
             return
     if not excuses:
         raise Broken(f"{where} failed though nothing was wrong: {message}")
+
+
+def _check_patience(operation: Operation, node: str, message: str, ledger: Ledger) -> None:
+    """Nobody is given up for what was not seen where it had long been there to be seen."""
+    where = f"{node} of {operation.name}"
+    for role in ("preflight", "postflight"):
+        unseen = message.startswith(f"{role.capitalize()} failed: no verdict after")
+        if unseen and ledger.passed_long_ago(operation, node, role):
+            raise Broken(f"{where} failed, and its {role} had long passed: {message}")
+    if "The node has not been Ready for" in message and ledger.ready_long_ago(node):
+        raise Broken(f"{where} failed, and its node had long been Ready: {message}")
+    # Where the reboot pod was deleted, nothing says that it was this operation's doing.
+    unseen = (
+        message.startswith("Reboot failed: not back after") and "the reboot pod says completed" in message
+    )
+    if unseen and ledger.back_long_ago(operation, node):
+        raise Broken(f"{where} failed, and had long been back: {message}")
 
 
 def _check_whole(operation: Operation, status: Mapping[str, Any], nodes: Mapping[str, Any]) -> None:
