@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from kairos_operator.api.base import moment
 from kairos_operator.api.names import LABEL_NODE_OP
 from kairos_operator.api.resources import NODES, PODS
-from tests.sim.cluster import Cluster, Object
-from tests.sim.ledger import Ledger, Operation
+from tests.sim.cluster import START, Cluster, Object
+from tests.sim.ledger import OLDEST_ANSWER, Ledger, Operation
 from tests.sim.truth import Broken, owner_uid
+
+ENDED = ("Succeeded", "Failed")
 
 
 def _owner_kind(pod: Object) -> str:
     references = pod["metadata"].get("ownerReferences") or ()
     return next((str(one["kind"]) for one in references if one.get("controller")), "")
-
-
-def goes(operation: Operation, pod: Object) -> bool:
-    """Whether the operation's drain evicts the pod."""
-    return pod["status"].get("phase") not in ("Succeeded", "Failed") and means(operation, pod)
 
 
 def means(operation: Operation, pod: Object) -> bool:
@@ -46,19 +44,30 @@ def must_have_gone(cluster: Cluster, ledger: Ledger, operation: Operation, node:
         return
     away = any(why.startswith(("down", "cut off")) for why in ledger.truth.excuses.get(node, ()))
     for pod in cluster.all(PODS):
-        if pod["spec"].get("nodeName") != node or not goes(operation, pod):
+        if pod["spec"].get("nodeName") != node or pod["status"].get("phase") in ENDED:
             continue
-        if LABEL_NODE_OP in (pod["metadata"].get("labels") or {}):
-            continue  # another operation's, which no cordon keeps off the node
         if "deletionTimestamp" in pod["metadata"] and away:
             continue  # nobody could tell that it had ended
-        raise Broken(f"a Job is made on {node} while pod {pod['metadata']['name']} is still there")
+        whose, _ = ledger.truth.jobs.get(owner_uid(pod), (operation.uid, ""))
+        if whose != operation.uid:
+            _check_company(operation, node, pod)
+        elif means(operation, pod) and LABEL_NODE_OP not in (pod["metadata"].get("labels") or {}):
+            raise Broken(f"a Job is made on {node} while pod {pod['metadata']['name']} is still there")
+
+
+def _check_company(operation: Operation, node: str, pod: Object) -> None:
+    """Another operation's command, which no cordon keeps off the node: one that was there before is waited for."""
+    made = moment(pod["metadata"]["creationTimestamp"])
+    assert made is not None
+    drained = operation.step_began.get(f"{node} Job", 0.0)
+    if (made - START).total_seconds() < drained - OLDEST_ANSWER:
+        raise Broken(f"a Job is made on {node}, where {pod['metadata']['name']} had long been at work")
 
 
 def must_not_evict(cluster: Cluster, ledger: Ledger, pod: Object) -> None:
     """An eviction needs an operation that drains this node and means this pod; raises Broken."""
     node = pod["spec"]["nodeName"]
-    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+    if (pod.get("status") or {}).get("phase") in ENDED:
         return  # it ended while the eviction was on its way
     mine = ledger.operations.get(owner_uid(pod))
     for operation in ledger.operations.values():

@@ -14,14 +14,13 @@ from kairos_operator.api.names import (
 from kairos_operator.api.resources import JOBS, NODE_OP_UPGRADES, NODE_OPS, NODES, PODS
 from tests.sim.calls import LATE
 from tests.sim.cluster import Change, Cluster, Object
-from tests.sim.drains import must_have_gone, must_not_evict
+from tests.sim.drains import ENDED, must_have_gone, must_not_evict
 from tests.sim.ledger import Ledger, Operation, bearings
 from tests.sim.roll import Roll
 from tests.sim.statuses import check_node_op, check_upgrade
 from tests.sim.truth import Broken, Truth, owner_uid
 
 PATIENCE = 300.0  # seconds after which a deletion gives up on nodes that cannot be written
-_ENDED = ("Succeeded", "Failed")
 
 
 class Judge:
@@ -150,7 +149,7 @@ class Judge:
             # A check's creation that comes late may come after its verdict: no harm, and it is taken away again.
             if role == "reboot" or not change.actor.endswith(LATE):
                 self.ledger.may_begin(operation, f"the {role} pod", node)
-        ended = (pod.get("status") or {}).get("phase") in _ENDED
+        ended = (pod.get("status") or {}).get("phase") in ENDED
         self.ledger.check_seen(operation, pod, role, there=not deleting)
         if deleting or ended:
             self.ledger.drop(operation, node, token)

@@ -253,6 +253,13 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
         200,
     ),
     (
+        "a drain does not wait for another operation's command",
+        "core.drain:drain",
+        "isinstance(verdict, Going)",
+        "isinstance(verdict, Evict | Ending)",
+        1000,
+    ),
+    (
         "a node is given up without a last look",
         "core.nodeop:_unsure",
         "return draft.doubt([name], draft.overdue, snapshot.asked)",
