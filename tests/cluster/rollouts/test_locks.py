@@ -16,6 +16,12 @@ pytestmark = pytest.mark.realcluster
 SLOW = Rule(Outcome(seconds=40), container="nodeop", times=1)
 
 
+def _commands(a: Arena) -> list[str]:
+    """The operations whose commands ended, in that order."""
+    ends = [one.pod for one in a.fleet.journal if (one.event, one.container) == ("end", "nodeop")]
+    return [pod.split("-")[0] for pod in ends]
+
+
 async def _one_waits_for_the_other(a: Arena) -> None:
     await a.node_op("first", cordon=True)
     await a.until(lambda: a.runs("a", "nodeop"), "the command runs")
@@ -28,8 +34,7 @@ async def test_the_second_operation_on_a_node_waits_and_says_for_whom(arena: Ope
         await _one_waits_for_the_other(a)
         await a.finished("first")
         await a.finished("second")
-        ends = [one.pod for one in a.fleet.journal if (one.event, one.container) == ("end", "nodeop")]
-        assert [pod.split("-")[0] for pod in ends] == ["first", "second"]
+        assert _commands(a) == ["first", "second"]
 
 
 async def test_the_claim_of_a_deleted_operation_is_void(arena: Open) -> None:
@@ -48,6 +53,17 @@ async def test_an_operation_that_disrupts_nothing_does_not_wait(arena: Open) -> 
         await a.finished("second")
         assert a.status("first")["phase"] == "Running"
         await a.finished("first")
+
+
+async def test_a_drain_waits_for_the_command_of_an_operation_that_disrupts_nothing(arena: Open) -> None:
+    async with arena(NodeSpec("a", rules=(SLOW,))) as a:
+        await a.node_op("first", backoffLimit=0)
+        await a.until(lambda: a.runs("a", "nodeop"), "the command runs")
+        await a.node_op("second", cordon=True, drainOptions={"enabled": True})
+        await a.until_says("a", "(NodeOp first at work) to end", "second")
+        await a.finished("first")
+        await a.finished("second")
+        assert _commands(a) == ["first", "second"]
 
 
 async def test_operations_of_one_name_in_two_namespaces_never_meet(arena: Open) -> None:
