@@ -149,9 +149,11 @@ def needs(op: NodeOp, nodes: Mapping[str, NodeView], busy: frozenset[str] = froz
     wanted = set(flying)
     recent = {name for name, record in flying.items() if _begins(record)}
     if not op.status.phase or not op.status.phase.final:
-        wanted.update(next_in_line(op, nodes, records))
+        line = next_in_line(op, nodes, records)
+        wanted.update(line)
         leaving = sum(record.step is Step.RELEASE for record in flying.values())
-        recent.update(next_in_line(op, nodes, records, leaving))  # their slots may be free within this look
+        # The slots of those may be free within this look; and with thousands, the order is work.
+        recent.update(next_in_line(op, nodes, records, leaving) if leaving else line)
     return Needs(
         nodes=frozenset(wanted),
         recent=frozenset(recent),

@@ -96,7 +96,7 @@ class Observer:
     async def _asked(self, op: NodeOp, found: Needs, nodes: frozenset[str]) -> frozenset[str]:
         """Read these nodes and what the operation has there live, whatever the caches have; returns the nodes."""
         keys = [key for key in found.children if key.node in nodes]
-        await asyncio.gather(*(self._read(NODES, name) for name in nodes))
+        await asyncio.gather(*(self._read(NODES, name) for name in sorted(nodes)))
         await ChildFinder(self.caches, self._read).asked(op, keys)
         return nodes
 
