@@ -101,6 +101,7 @@ class Needs:
 
     nodes: frozenset[str] = frozenset()
     recent: frozenset[str] = frozenset()  # nodes on which something is begun next
+    starts: bool = False  # whether nodes are to be started, now or once those that leave have left
     listing: bool = False  # of all nodes, when the targets are resolved: a watch may be behind
     children: tuple[ChildKey, ...] = ()
     drains: tuple[str, ...] = ()
@@ -148,15 +149,18 @@ def needs(op: NodeOp, nodes: Mapping[str, NodeView], busy: frozenset[str] = froz
     )
     wanted = set(flying)
     recent = {name for name, record in flying.items() if _begins(record)}
+    due: list[str] = []
     if not op.status.phase or not op.status.phase.final:
         line = next_in_line(op, nodes, records)
         wanted.update(line)
         leaving = sum(record.step is Step.RELEASE for record in flying.values())
         # The slots of those may be free within this look; and with thousands, the order is work.
-        recent.update(next_in_line(op, nodes, records, leaving) if leaving else line)
+        due = next_in_line(op, nodes, records, leaving) if leaving else line
+        recent.update(due)
     return Needs(
         nodes=frozenset(wanted),
         recent=frozenset(recent),
+        starts=bool(due) or unresolved(op),
         listing=unresolved(op) and not op.meta.deleting_since and not lacks_finalizer(op),
         children=children,
         drains=tuple(

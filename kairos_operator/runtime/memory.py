@@ -44,6 +44,7 @@ class Memory:
     absent: Absent = field(default_factory=Absent)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     doubts: Doubts = field(default_factory=Doubts)
+    upgrade_read: float = float("-inf")  # when (monotonic) its upgrade was last read live
     deletion_seen: float | None = None  # when (monotonic)
 
     def keep(self, in_flight: frozenset[str]) -> None:

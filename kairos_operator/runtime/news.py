@@ -96,6 +96,9 @@ class News:
         if gone is not None:
             self.forget(gone.uid)
         self.queue.add(Key(Kind.UPGRADE, found.meta.name, found.meta.namespace))
+        if old is not None and new is not None and old.meta.paused != new.meta.paused:
+            # Its NodeOp heeds the pause itself; where that could not be handed on, nothing else tells of its end.
+            self.queue.add(Key(Kind.NODE_OP, new.meta.name, new.meta.namespace))
 
     def _node_changed(self, old: NodeView | None, new: NodeView | None) -> None:
         node = new or old

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from kairos_operator.api.cluster import NodeView, PodView, parse_pod
 from kairos_operator.api.names import Claim
 from kairos_operator.api.objects import NodeOp, NodeOpUpgrade
-from kairos_operator.api.resources import NODE_OPS, NODES, PODS, Resource
+from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES, PODS, Resource
 from kairos_operator.api.status import Step
 from kairos_operator.core.manifests import job_pod
 from kairos_operator.core.reboot import said_to_be_back
@@ -36,7 +36,7 @@ from kairos_operator.runtime.children import ChildFinder
 from kairos_operator.runtime.client import Client
 from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import ApiError, NotFound, TooManyRequests, Unreachable
-from kairos_operator.runtime.freshness import Freshness
+from kairos_operator.runtime.freshness import RECENT_SECONDS, Freshness
 from kairos_operator.runtime.memory import Memory
 
 _ASKED_AT_ONCE = 4  # what is against one pod of an operation is against the others, too
@@ -55,7 +55,7 @@ class Observer:
     async def node_op(self, op: NodeOp, memory: Memory) -> Snapshot:
         """The facts about one NodeOp; raises ApiError."""
         busy = memory.chains.look()
-        found = needs(op, self._nodes(), busy)
+        op, found = await self._due(op, busy, memory)
         listed = await self._listed() if found.listing else None
         freshness = Freshness(self.caches, self.clock, lambda name: self._read(NODES, name))
         recent = await freshness.renew(found.recent | (memory.doubts.behind & found.nodes), memory)
@@ -92,6 +92,27 @@ class Observer:
         snapshot = await self._proven(snapshot, freshness, memory)
         freshness.remember(in_flight, memory)
         return replace(snapshot, pod_refusals=await self._pod_refusals(snapshot, memory))
+
+    async def _due(self, op: NodeOp, busy: frozenset[str], memory: Memory) -> tuple[NodeOp, Needs]:
+        """What must be known about the operation, which is paused where its upgrade is."""
+        found = needs(op, self._nodes(), busy)
+        if op.meta.paused or not await self._held(op, memory, surely=found.starts):
+            return op, found
+        op = replace(op, meta=replace(op.meta, paused=True))
+        return op, needs(op, self._nodes(), busy)
+
+    async def _held(self, op: NodeOp, memory: Memory, *, surely: bool) -> bool:
+        """Whether the operation's upgrade is paused; `surely` not by an old view. That is handed on to the operation,
+        but a node may be due before it has been, as after a restart, and then none is to be started.
+        """
+        owner, now = op.meta.owner, self.clock.monotonic()
+        if owner is None or owner.kind != NODE_OP_UPGRADES.kind:
+            return False
+        if surely and now - max(self.caches.upgrades.heard, memory.upgrade_read) > RECENT_SECONDS:
+            await self._read(NODE_OP_UPGRADES, owner.name, op.meta.namespace)
+            memory.upgrade_read = now
+        upgrade = self.caches.upgrades.get(owner.name, op.meta.namespace)
+        return upgrade is not None and upgrade.meta.uid == owner.uid and upgrade.meta.paused
 
     async def _asked(self, op: NodeOp, found: Needs, nodes: frozenset[str]) -> frozenset[str]:
         """Read these nodes and what the operation has there live, whatever the caches have; returns the nodes."""

@@ -6,8 +6,8 @@ from kairos_operator.api.base import moment
 from kairos_operator.api.names import LABEL_NODE_OP
 from kairos_operator.api.resources import NODES, PODS
 from tests.sim.cluster import START, Cluster, Object
-from tests.sim.ledger import OLDEST_ANSWER, Ledger, Operation
-from tests.sim.truth import Broken, owner_uid
+from tests.sim.ledger import Ledger, Operation
+from tests.sim.truth import OLDEST_ANSWER, Broken, owner_uid
 
 ENDED = ("Succeeded", "Failed")
 

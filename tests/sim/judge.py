@@ -38,6 +38,7 @@ class Judge:
         if change.resource == NODE_OPS:
             self._operation_changed(change)
         elif change.resource == NODE_OP_UPGRADES:
+            self.ledger.sights.upgrade_seen(change.obj)
             check_upgrade(change, self.ledger)
         elif change.resource == JOBS:
             self._job_changed(change, ours=ours)
@@ -150,7 +151,7 @@ class Judge:
             if role == "reboot" or not change.actor.endswith(LATE):
                 self.ledger.may_begin(operation, f"the {role} pod", node)
         ended = (pod.get("status") or {}).get("phase") in ENDED
-        self.ledger.check_seen(operation, pod, role, there=not deleting)
+        self.ledger.sights.check_seen(pod, role, there=not deleting)
         if deleting or ended:
             self.ledger.drop(operation, node, token)
         elif change.old is None:

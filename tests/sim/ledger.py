@@ -10,9 +10,9 @@ from kairos_operator.api.base import moment
 from kairos_operator.api.names import ANNOTATION_CLAIMED_BY, ANNOTATION_CORDONED_BY
 from kairos_operator.api.resources import NODES
 from tests.sim.cluster import START, Cluster, Object
-from tests.sim.truth import Broken, Truth
+from tests.sim.sights import Sights
+from tests.sim.truth import OLDEST_ANSWER, Broken, Truth
 
-OLDEST_ANSWER = 90.0  # seconds that a fact may be old when what follows from it is done: watches lag up to 72
 FINAL = ("Completed", "Failed")
 
 
@@ -142,7 +142,7 @@ class Ledger:
         self.operations: dict[str, Operation] = {}
         self.uncordoned: dict[str, float] = {}  # node -> when somebody else lifted a cordon on it
         self.cordons: dict[str, str] = {}  # node -> the claim that rightly stands for its cordon
-        self.passed: dict[tuple[str, str, str], float] = {}  # operation, node, role: since when
+        self.sights = Sights(cluster)
 
     def stands(self, node: str) -> str:
         """The UID of a Node that has been there for longer than any answer about it could have been on its way."""
@@ -151,18 +151,6 @@ class Ledger:
         if found is None or made is None or (self.cluster.clock() - made).total_seconds() <= OLDEST_ANSWER:
             return ""
         return str(found["metadata"]["uid"])
-
-    def check_seen(self, operation: Operation, pod: Object, role: str, *, there: bool) -> None:
-        """How a check's pod is now; one that is gone tells nobody anything any more."""
-        key = (operation.uid, pod["spec"]["nodeName"], role)
-        if not there:
-            self.passed.pop(key, None)
-        elif (pod.get("status") or {}).get("phase") == "Succeeded":
-            self.passed.setdefault(key, self.cluster.now)
-
-    def passed_long_ago(self, operation: Operation, node: str, role: str) -> bool:
-        """Whether a check of a node had passed so long ago that everybody can have heard of it."""
-        return self.cluster.now - self.passed.get((operation.uid, node, role), float("inf")) > OLDEST_ANSWER
 
     def ready_long_ago(self, node: str) -> bool:
         """Whether a node has been Ready for so long that everybody can have heard of it."""

@@ -77,6 +77,8 @@ def _check_starts(operation: Operation, before: Object, nodes: Mapping[str, Any]
         return
     if (before["metadata"].get("annotations") or {}).get(ANNOTATION_PAUSED) == "true":
         raise Broken(f"{operation.name} starts {started[0]} while it is paused")
+    if ledger.sights.held_long_ago(operation.obj):
+        raise Broken(f"{operation.name} starts {started[0]}, and its upgrade has long been paused")
     if operation.spec.get("stopOnFailure") and any(were[name].get("outcome") == "Failed" for name in were):
         raise Broken(f"{operation.name} starts {started[0]} after a failure that stops it")
     waiting = [name for name, record in nodes.items() if record.get("step", "Waiting") == "Waiting"]
@@ -179,7 +181,7 @@ def _check_patience(operation: Operation, node: str, message: str, ledger: Ledge
     where = f"{node} of {operation.name}"
     for role in ("preflight", "postflight"):
         unseen = message.startswith(f"{role.capitalize()} failed: no verdict after")
-        if unseen and ledger.passed_long_ago(operation, node, role):
+        if unseen and ledger.sights.passed_long_ago(operation.uid, node, role):
             raise Broken(f"{where} failed, and its {role} had long passed: {message}")
     if "The node has not been Ready for" in message and ledger.ready_long_ago(node):
         raise Broken(f"{where} failed, and its node had long been Ready: {message}")

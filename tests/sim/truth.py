@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+OLDEST_ANSWER = 90.0  # seconds that a fact may be old when what follows from it is done: watches lag up to 72
+
 Object = dict[str, Any]
 Place = tuple[str, str]  # UID of the NodeOp, name of the node
 
