@@ -138,6 +138,9 @@ class Finale:
             check = "kairos.io/preflight" in labels or "kairos.io/postflight" in labels
             ours = owner_uid(pod) in operations
             going = "deletionTimestamp" in pod["metadata"]
+            if machine is not None and machine.lost and "kairos.io/reboot" in labels:
+                # It was back, and then lost for good, before the pod that rebooted it could say that it had ended.
+                going = going or (owner_uid(pod), machine.name) in self._ledger.truth.came_back
             if ours and not going and (unfinished or check) and machine is not None:
                 raise Broken(f"pod {pod['metadata']['name']} on {machine.name} was left behind")
 
