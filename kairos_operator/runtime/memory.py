@@ -28,8 +28,8 @@ class Refusal:
 class Memory:
     """Per operation: refused actions by subject, nodes known to be free of it, its last status write, the boots that
     its nodes in flight were seen in, when (monotonic) a call last said how a node is, the chains under way, the
-    children that are not there, how long its nodes have been at their steps, and of which nodes the last look was not
-    sure.
+    children that are not there, how long its nodes have been at their steps, of which nodes the last look was not sure,
+    and when its upgrade was read.
     """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)

@@ -1,0 +1,62 @@
+"""What the judge says of a failure's words and of a pause, where no planted bug shows it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from tests.sim.cluster import Cluster, Object
+from tests.sim.reasons import untrue
+from tests.sim.sights import Sights
+from tests.sim.truth import OLDEST_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("message", "excuse"),
+    [
+        ("Job failed: container nodeop exited with code 1: boom; BackoffLimitExceeded", "the command failed"),
+        ("Job failed: BackoffLimitExceeded", "the command hangs"),
+        ("Job op-n1-abcde is gone before its end was seen, and is not made anew", "its Job was deleted"),
+        ("Preflight failed: no verdict after 45 s; the node is not Ready: X", "cut off"),
+        (
+            "Postflight failed: container postflight exited with code 255 (NodeRebooted)",
+            "down: power failure",
+        ),
+        ("Postflight failed: the postflight says no", "the postflight failed"),
+        ("Reboot failed: not back after 2 min: ... bootID did not change", "the node stays up"),
+        ("The node has not been Ready for 2 min while the Job was due", "down: never to return"),
+        ("The node was deleted during its Job step", "its Node was deleted"),
+    ],
+)
+def test_a_failure_is_true_only_by_what_it_speaks_of(message: str, excuse: str) -> None:
+    assert not untrue(message, ["uncordoned", excuse])
+    assert untrue(message, ["a pod was evicted", "uncordoned"])
+    assert untrue(message, [])
+
+
+def test_what_no_rule_speaks_of_is_left_to_the_other_checks() -> None:
+    assert not untrue("Drain failed: not done after 5 min; default/web-1 cannot be evicted", [])
+
+
+class _Clock:
+    now = 0.0
+
+
+def _upgrade(**annotations: str) -> Object:
+    return {"metadata": {"uid": "up", "annotations": annotations}}
+
+
+def test_an_upgrade_is_held_from_its_first_pause_on_until_it_is_resumed() -> None:
+    clock, paused = _Clock(), _upgrade(**{"operator.kairos.io/paused": "true"})
+    sights = Sights(cast("Cluster", clock))
+    owned: Object = {"metadata": {"ownerReferences": [{"uid": "up", "controller": True}]}}
+    sights.upgrade_seen(paused)
+    clock.now = OLDEST_ANSWER
+    sights.upgrade_seen(paused)
+    assert not sights.held_long_ago(owned)
+    clock.now += 1
+    assert sights.held_long_ago(owned)
+    assert not sights.held_long_ago({"metadata": {}})
+    sights.upgrade_seen(_upgrade())
+    assert not sights.held_long_ago(owned)
