@@ -47,6 +47,7 @@ class Meta:
     owner: Owner | None = None
     paused: bool = False
     paused_by_owner: bool = False  # the pause was handed on by the owning upgrade
+    disowned: bool = False  # its upgrade is deleted, or about to be, and it will follow
     finalizers: tuple[str, ...] = ()
     created_at: datetime | None = None
     deleting_since: datetime | None = None

@@ -29,7 +29,7 @@ def stopped(op: NodeOp, records: Mapping[str, NodeStatus]) -> bool:
 
 def free_slots(op: NodeOp, records: Mapping[str, NodeStatus], leaving: int = 0) -> int:
     """How many nodes may be started now, or once so many have left their slots."""
-    if op.meta.paused or op.meta.deleting_since or stopped(op, records):
+    if op.meta.paused or op.meta.disowned or op.meta.deleting_since or stopped(op, records):
         return 0
     limit = min(op.spec.concurrency or len(records), most_in_flight(records))
     return max(0, limit - sum(record.in_flight for record in records.values()) + leaving)

@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 
 from kairos_operator.api.cluster import NodeView, PodView, parse_pod
 from kairos_operator.api.names import Claim
-from kairos_operator.api.objects import NodeOp, NodeOpUpgrade
+from kairos_operator.api.objects import NodeOp, NodeOpUpgrade, Owner
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES, PODS, Resource
 from kairos_operator.api.status import Step
-from kairos_operator.core.manifests import job_pod
 from kairos_operator.core.reboot import said_to_be_back
 from kairos_operator.core.snapshot import (
     Images,
@@ -30,16 +29,14 @@ from kairos_operator.core.snapshot import (
     works_on,
 )
 from kairos_operator.core.upgrade import UpgradeSnapshot
-from kairos_operator.core.work import NO_POD_SECONDS, without_pods
 from kairos_operator.runtime.caches import FLYING, Caches
 from kairos_operator.runtime.children import ChildFinder
 from kairos_operator.runtime.client import Client
 from kairos_operator.runtime.clock import Clock
-from kairos_operator.runtime.errors import ApiError, NotFound, TooManyRequests, Unreachable
+from kairos_operator.runtime.errors import NotFound
 from kairos_operator.runtime.freshness import RECENT_SECONDS, Freshness
 from kairos_operator.runtime.memory import Memory
-
-_ASKED_AT_ONCE = 4  # what is against one pod of an operation is against the others, too
+from kairos_operator.runtime.pod_refusals import PodRefusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +88,36 @@ class Observer:
         )
         snapshot = await self._proven(snapshot, freshness, memory)
         freshness.remember(in_flight, memory)
-        return replace(snapshot, pod_refusals=await self._pod_refusals(snapshot, memory))
+        return await self._refused(snapshot, memory)
 
     async def _due(self, op: NodeOp, busy: frozenset[str], memory: Memory) -> tuple[NodeOp, Needs]:
-        """What must be known about the operation, which is paused where its upgrade is."""
+        """What must be known about the operation, which is paused where its upgrade is. That is handed on to it, as
+        the upgrade's deletion is, but a node may be due before it has been, as after a restart.
+        """
         found = needs(op, self._nodes(), busy)
-        if op.meta.paused or not await self._held(op, memory, surely=found.starts):
+        if op.meta.owner is None or op.meta.owner.kind != NODE_OP_UPGRADES.kind:
             return op, found
-        op = replace(op, meta=replace(op.meta, paused=True))
+        upgrade = await self._upgrade_of(op, op.meta.owner, memory, surely=found.starts)
+        paused = op.meta.paused or (upgrade is not None and upgrade.meta.paused)
+        disowned = upgrade is None or upgrade.meta.deleting_since is not None
+        if paused == op.meta.paused and not disowned:
+            return op, found
+        op = replace(op, meta=replace(op.meta, paused=paused, disowned=disowned))
         return op, needs(op, self._nodes(), busy)
 
-    async def _held(self, op: NodeOp, memory: Memory, *, surely: bool) -> bool:
-        """Whether the operation's upgrade is paused; `surely` not by an old view. That is handed on to the operation,
-        but a node may be due before it has been, as after a restart, and then none is to be started.
-        """
-        owner, now = op.meta.owner, self.clock.monotonic()
-        if owner is None or owner.kind != NODE_OP_UPGRADES.kind:
-            return False
-        if surely and now - max(self.caches.upgrades.heard, memory.upgrade_read) > RECENT_SECONDS:
+    async def _upgrade_of(
+        self, op: NodeOp, owner: Owner, memory: Memory, *, surely: bool
+    ) -> NodeOpUpgrade | None:
+        """The operation's upgrade, if it is still there; `surely` not by an old view."""
+        now = self.clock.monotonic()
+        known = self.caches.upgrades.get(owner.name, op.meta.namespace)
+        missing = known is None or known.meta.uid != owner.uid
+        silent = now - max(self.caches.upgrades.heard, memory.upgrade_read) > RECENT_SECONDS
+        if surely and (missing or silent):
             await self._read(NODE_OP_UPGRADES, owner.name, op.meta.namespace)
             memory.upgrade_read = now
-        upgrade = self.caches.upgrades.get(owner.name, op.meta.namespace)
-        return upgrade is not None and upgrade.meta.uid == owner.uid and upgrade.meta.paused
+            known = self.caches.upgrades.get(owner.name, op.meta.namespace)
+        return known if known is not None and known.meta.uid == owner.uid else None
 
     async def _asked(self, op: NodeOp, found: Needs, nodes: frozenset[str]) -> frozenset[str]:
         """Read these nodes and what the operation has there live, whatever the caches have; returns the nodes."""
@@ -139,31 +144,9 @@ class Observer:
             if other.meta.uid != op.meta.uid and works_on(other, name)
         }
 
-    async def _pod_refusals(self, snapshot: Snapshot, memory: Memory) -> Mapping[str, str]:
-        """Why Jobs have no pods, of a few nodes at a time: the Job controller tells only an Event, so the API server
-        is asked whether it would take such a pod, without one being made.
-        """
-
-        async def of(node: str) -> tuple[str, str]:
-            asked, answer = memory.pod_refusals.get(node, (float("-inf"), ""))
-            if self.clock.monotonic() - asked >= NO_POD_SECONDS:
-                answer = await self._pod_refusal(snapshot, node)
-                memory.pod_refusals[node] = (self.clock.monotonic(), answer)
-            return node, answer
-
-        nodes = without_pods(snapshot)[:_ASKED_AT_ONCE]
-        return dict(await asyncio.gather(*(of(node) for node in nodes)))
-
-    async def _pod_refusal(self, snapshot: Snapshot, node: str) -> str:
-        """Nothing is decided by the answer, so that there is none holds nothing up. A webhook that is down is a 500."""
-        try:
-            body = job_pod(snapshot, node)
-            await self.client.create(PODS, body, snapshot.op.meta.namespace, dry_run=True)
-        except (TooManyRequests, Unreachable):
-            return ""  # which says nothing of the pod
-        except ApiError as refusal:
-            return refusal.message
-        return ""
+    async def _refused(self, snapshot: Snapshot, memory: Memory) -> Snapshot:
+        refusals = await PodRefusals(self.client, self.clock).of(snapshot, memory)
+        return replace(snapshot, pod_refusals=refusals)
 
     async def upgrade(self, upgrade: NodeOpUpgrade, memory: Memory) -> UpgradeSnapshot:
         """The facts about one NodeOpUpgrade; raises ApiError."""

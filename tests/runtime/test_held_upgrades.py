@@ -1,4 +1,4 @@
-"""A NodeOp of a paused upgrade starts nothing, whether or not the pause has been handed on to it."""
+"""A NodeOp whose upgrade is paused or deleted starts nothing, whether or not that has reached the NodeOp itself."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ def _upgrade(version: int = 1, uid: str = "uid-up", **annotations: str) -> dict[
     return {"metadata": {**meta, "annotations": annotations}, "spec": {"image": "os:2"}}
 
 
+def _deleting(version: int) -> dict[str, Any]:
+    """As `kubectl delete --cascade=foreground` leaves it until its NodeOp is gone."""
+    found = _upgrade(version)
+    found["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["foregroundDeletion"]}
+    return found
+
+
 def _world(cached: dict[str, Any] | None, live: dict[str, Any] | None, records: dict[str, Any]) -> World:
     world = World(live={(NODES, "a"): _node("a")})
     world.caches.nodes.heard = float("inf")
@@ -45,11 +52,16 @@ def _world(cached: dict[str, Any] | None, live: dict[str, Any] | None, records: 
         pytest.param(_upgrade(), _upgrade(7, **PAUSED), False, id="paused while its watch was silent"),
         pytest.param(_upgrade(5, **PAUSED), _upgrade(7), True, id="resumed while its watch was silent"),
         pytest.param(None, _upgrade(7, **PAUSED), False, id="not in the cache"),
-        pytest.param(_upgrade(5, **PAUSED), None, True, id="gone"),
-        pytest.param(_upgrade(), _upgrade(7, uid="another", **PAUSED), True, id="another of its name"),
+        pytest.param(None, _upgrade(7), True, id="not in the cache, and goes on"),
+        pytest.param(_upgrade(5), None, False, id="gone while its watch was silent"),
+        pytest.param(None, None, False, id="gone"),
+        pytest.param(_upgrade(), _upgrade(7, uid="another"), False, id="another of its name"),
+        pytest.param(_upgrade(), _deleting(7), False, id="about to go, once its NodeOp has"),
     ],
 )
-def test_nobody_is_started_under_a_paused_upgrade(cached: Any, live: Any, *, starts: bool) -> None:
+def test_nobody_is_started_under_an_upgrade_that_is_paused_or_gone(
+    cached: Any, live: Any, *, starts: bool
+) -> None:
     world = _world(cached, live, WAITS)
     seen = world.look()
     assert f"get {NODE_OP_UPGRADES.plural} op" in world.asked
@@ -71,6 +83,13 @@ def test_it_is_read_once_in_a_while_and_only_where_somebody_is_to_be_started() -
     busy = _world(_upgrade(5, **PAUSED), _upgrade(5, **PAUSED), WORKS)
     assert busy.look().op.meta.paused
     assert f"get {NODE_OP_UPGRADES.plural} op" not in busy.asked
+
+
+def test_one_that_is_not_in_the_cache_is_read_however_lately_its_watch_spoke() -> None:
+    world = _world(None, _upgrade(), WAITS)
+    world.caches.upgrades.heard = float("inf")
+    assert not world.look().op.meta.disowned
+    assert world.asked == [f"get {NODE_OP_UPGRADES.plural} op"]
 
 
 async def test_its_end_is_news_for_the_nodeop_too() -> None:
