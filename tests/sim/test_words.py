@@ -1,4 +1,4 @@
-"""What the judge says of a failure's words and of a pause, where no planted bug shows it."""
+"""What the judge says of a failure's words, of a pause and of reboots, where no planted bug shows it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.sim.cluster import Cluster, Object
 from tests.sim.reasons import untrue
 from tests.sim.sights import Sights
-from tests.sim.truth import OLDEST_ANSWER
+from tests.sim.truth import OLDEST_ANSWER, Broken, Truth
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,16 @@ def test_an_upgrade_is_held_from_its_first_pause_on_until_it_is_resumed() -> Non
     assert not sights.held_long_ago({"metadata": {}})
     sights.upgrade_seen(_upgrade())
     assert not sights.held_long_ago(owned)
+
+
+def test_a_node_is_rebooted_once_for_each_success() -> None:
+    truth = Truth(jobs={"job": ("op", "n0")})
+    of_job: Object = {"metadata": {"ownerReferences": [{"uid": "job", "controller": True}]}}
+    of_op: Object = {"metadata": {"ownerReferences": [{"uid": "op", "controller": True}]}}
+    with pytest.raises(Broken, match="without the success"):
+        truth.rebooted(of_op, "n0", "job")
+    for _ in range(2):  # the second time after a person took away the Job's pod before its end was recorded
+        truth.command_succeeded(of_job, "n0")
+        truth.rebooted(of_op, "n0", "job")
+    with pytest.raises(Broken, match="has not succeeded since"):
+        truth.rebooted(of_op, "n0", "job")

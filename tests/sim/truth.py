@@ -33,7 +33,7 @@ class Truth:
     succeeded: dict[Place, list[str]] = field(default_factory=dict)  # the Jobs in which the command did
     checks: set[tuple[str, str, str]] = field(default_factory=set)  # operation, node, role[-skipped]
     deleted_jobs: set[str] = field(default_factory=set)  # by people
-    reboots: Counter[Place] = field(default_factory=Counter)
+    unrebooted: set[Place] = field(default_factory=set)  # where the command did, and no reboot followed yet
     rebooting: dict[str, str] = field(
         default_factory=dict
     )  # node -> operation, from the reboot until it is back
@@ -69,6 +69,8 @@ class Truth:
                 raise Broken(f"the command succeeded on {node} in two Jobs of one operation")
             jobs.append(job)
             self.came_back.discard(place)
+        # A further success of the same Job, whose pod was taken away before its end was recorded, counts as well.
+        self.unrebooted.add(place)
 
     def checked(self, pod: Object, role: str, *, skipped: bool) -> None:
         """A preflight or postflight had nothing against the node."""
@@ -80,9 +82,9 @@ class Truth:
         place = (owner_uid(pod), node)
         if place not in self.succeeded:
             raise Broken(f"{node} is rebooted without the success of Job {job}")
-        self.reboots[place] += 1
-        if self.reboots[place] > len(self.succeeded[place]):
-            raise Broken(f"{node} is rebooted once more than its command succeeded")
+        if place not in self.unrebooted:
+            raise Broken(f"{node} is rebooted again, and the command has not succeeded since")
+        self.unrebooted.discard(place)
         self.rebooting[node] = place[0]
 
     def booted(self, node: str) -> None:
