@@ -65,6 +65,7 @@ class Snapshot:
         None  # all nodes, as a live list shows them; None where none was asked for
     )
     jobs: Mapping[str, JobView] = field(default_factory=dict)  # the operation's Jobs, by node
+    jobs_seen: frozenset[str] = frozenset()  # nodes on which this process has seen the operation's Job
     pods: Mapping[ChildKey, PodView] = field(default_factory=dict)  # its check and reboot pods
     job_pods: Mapping[str, tuple[PodView, ...]] = field(default_factory=dict)  # the pods of its Jobs, by node
     pod_refusals: Mapping[str, str] = field(default_factory=dict)  # why a Job's pod cannot be made, by node
@@ -72,7 +73,7 @@ class Snapshot:
     standings: Mapping[Mark, Standing] = field(default_factory=dict)  # of other operations' claims
     holders: Mapping[str, str] = field(
         default_factory=dict
-    )  # who else is at work on nodes that are to be claimed
+    )  # who else is at work on nodes that are in flight, or to be
     seen_after: frozenset[str] = (
         frozenset()
     )  # nodes whose view is from after the boot that their reboot pod ended

@@ -71,7 +71,8 @@ def _start(site: Site) -> Decision:
     if pod is not None and pod.rebooted and pod.reboot_boot_id:
         # Only the command's success lets the pod say so, whoever deleted the Job since.
         return _worked(site, {})
-    if site.record.job_uid or (pod is not None and pod.rebooted):
+    seen = site.record.job_uid or site.name in site.snapshot.jobs_seen
+    if seen or (pod is not None and pod.rebooted):
         text = f"Job {name} is gone before its end was seen, and is not made anew: its command may have run"
         return failed(site, "JobFailed", text)
     lost = _lost(site)

@@ -14,6 +14,7 @@ from kairos_operator.api.status import Step
 from kairos_operator.core.snapshot import ChildKey, Needs, child
 from kairos_operator.runtime.absent import Absent
 from kairos_operator.runtime.caches import OWNER, Caches
+from kairos_operator.runtime.memory import Memory
 
 
 @dataclass(slots=True)
@@ -23,6 +24,9 @@ class Children:
     jobs: dict[str, JobView] = field(default_factory=dict)
     pods: dict[ChildKey, PodView] = field(default_factory=dict)
     job_pods: dict[str, tuple[PodView, ...]] = field(default_factory=dict)
+    seen: frozenset[str] = (
+        frozenset()
+    )  # nodes on which the operation's Job had been seen before it was looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,13 @@ class ChildFinder:
     caches: Caches
     read: Callable[[Resource, str, str], Awaitable[bool]]
 
-    async def of(self, op: NodeOp, found: Needs, absent: Absent) -> Children:
+    async def of(self, op: NodeOp, found: Needs, memory: Memory) -> Children:
         """What `found` says must be known, read live where it is not in the caches; raises ApiError.
 
         What is missing is so by an answer that is not older than what is known of the reboot pods: one that has
-        rebooted the node tells of a Job that was there by then. What is `absent` is not read again.
+        rebooted the node tells of a Job that was there by then. What is absent by `memory` is not read again.
         """
-        known = self._known(op)
+        known, absent, seen = self._known(op), memory.absent, frozenset(memory.jobs_seen)
         while missing := _missing(op, found, known, absent):
             there = await self.asked(op, missing)
             before, known = known, self._known(op)
@@ -50,6 +54,7 @@ class ChildFinder:
             reboots = [ChildKey(Role.REBOOT, key.node) for key in missing if key.role is Role.JOB]
             if all(before.pods.get(key) == known.pods.get(key) for key in reboots):
                 break
+        known.seen = seen
         return known
 
     async def asked(self, op: NodeOp, keys: Iterable[ChildKey]) -> list[bool]:

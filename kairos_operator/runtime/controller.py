@@ -62,7 +62,7 @@ class Controller:
 
     def follow(self) -> None:
         """Let news in the caches become keys, from what they hold already on."""
-        News(self.caches, self.queue, self._forget).follow()
+        News(self.caches, self.queue, self._forget, self._job_seen).follow()
 
     async def run(self) -> None:
         """Work until the queue is closed or this replica no longer leads (NotLeader)."""
@@ -222,6 +222,9 @@ class Controller:
 
     def _memory(self, uid: str) -> Memory:
         return self._memories.setdefault(uid, Memory())
+
+    def _job_seen(self, uid: str, node: str) -> None:
+        self._memory(uid).job_seen(node)
 
     def _forget(self, uid: str) -> None:
         memory = self._memories.pop(uid, None)

@@ -28,8 +28,8 @@ class Refusal:
 class Memory:
     """Per operation: refused actions by subject, nodes known to be free of it, its last status write, the boots that
     its nodes in flight were seen in, when (monotonic) a call last said how a node is, the chains under way, the
-    children that are not there, how long its nodes have been at their steps, of which nodes the last look was not sure,
-    and when its upgrade was read.
+    children that are not there, the nodes on which its Job was seen, how long its nodes have been at their steps, of
+    which nodes the last look was not sure, and when its upgrade was read.
     """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
@@ -42,6 +42,7 @@ class Memory:
     confirmed: dict[str, float] = field(default_factory=dict)
     chains: Chains = field(default_factory=Chains)
     absent: Absent = field(default_factory=Absent)
+    jobs_seen: set[str] = field(default_factory=set)
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
     doubts: Doubts = field(default_factory=Doubts)
     upgrade_read: float = float("-inf")  # when (monotonic) its upgrade was last read live
@@ -51,6 +52,12 @@ class Memory:
         """Forget of all other nodes what thousands that are done would make a megabyte of, for each operation."""
         self.absent.keep(in_flight)
         self.released &= in_flight
+        self.jobs_seen &= in_flight
+
+    def job_seen(self, node: str) -> None:
+        """The operation's Job on a node is there, or was: if it is found missing later, somebody has deleted it."""
+        self.jobs_seen.add(node)
+        self.absent.begin(node)
 
     def deleting_for(self, now: float, *, deleting: bool) -> float:
         """Seconds since this process first saw that the operation is to be deleted."""

@@ -46,21 +46,26 @@ def _gone(old: NodeOp | NodeOpUpgrade | None, new: NodeOp | NodeOpUpgrade | None
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Adds keys to the queue as the caches change; `forget` is told the UID of an operation that is gone."""
+    """Adds keys to the queue as the caches change; `forget` is told the UID of an operation that is gone, and
+    `job_seen` that of one with a Job, and the Job's node: a look may come too late to see it.
+    """
 
     caches: Caches
     queue: Queue[Key]
     forget: Callable[[str], None]
+    job_seen: Callable[[str, str], None]
 
     def follow(self) -> None:
         """Let news in the caches become keys, from what they hold already on."""
         self.caches.node_ops.subscribe(self._node_op_changed)
         self.caches.upgrades.subscribe(self._upgrade_changed)
         self.caches.nodes.subscribe(self._node_changed)
-        self.caches.jobs.subscribe(self._child_changed)
+        self.caches.jobs.subscribe(self._job_changed)
         self.caches.pods.subscribe(self._child_changed)
         for op in self.caches.node_ops.values():
             self._node_op_changed(None, op)
+        for job in self.caches.jobs.values():
+            self._note_job(job)
         for up in self.caches.upgrades.values():
             self._upgrade_changed(None, up)
         for node in self.caches.nodes.values():
@@ -111,6 +116,16 @@ class News:
             self.queue.add(
                 Key(Kind.NODE_OP, claim.name, claim.namespace) if known else Key(Kind.NODE, node.name)
             )
+
+    def _job_changed(self, old: JobView | None, new: JobView | None) -> None:
+        if new is not None:
+            self._note_job(new)
+        self._child_changed(old, new)
+
+    def _note_job(self, job: JobView) -> None:
+        op = self.caches.node_ops.get(job.node_op, job.namespace)
+        if op is not None and job.owner is not None and job.owner.uid == op.meta.uid:
+            self.job_seen(op.meta.uid, job.node)
 
     def _child_changed(self, old: JobView | PodView | None, new: JobView | PodView | None) -> None:
         child: Any = new or old

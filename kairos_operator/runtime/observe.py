@@ -59,14 +59,13 @@ class Observer:
         asked = await self._asked(op, found, memory.doubts.overdue & found.nodes)
         gone = await self._missing_nodes(found.nodes)
         memory.keep(in_flight := found.nodes | busy)
-        children = await ChildFinder(self.caches, self._read).of(op, found, memory.absent)
+        children = await ChildFinder(self.caches, self._read).of(op, found, memory)
         drains, standings, released = await asyncio.gather(
             self._drains(found.drains), self._standings(found.standings), self._released(op, found, memory)
         )
-        now = self.clock.now()
         snapshot = Snapshot(
             op=op,
-            now=now,
+            now=(now := self.clock.now()),
             images=self.images,
             nodes=self._nodes(),
             operator_pod=self.operator_pod,
@@ -80,15 +79,14 @@ class Observer:
             job_pods=children.job_pods,
             node_pods=drains,
             standings=standings,
-            holders=self._holders(op, found.recent if listed is None else listed),
+            holders=self._holders(op, found.nodes if listed is None else listed),
             released=released,
             elapsed=memory.stopwatch.read(in_flight, op.status.nodes, now, self.clock.monotonic()),
             deleting_for=memory.deleting_for(self.clock.monotonic(), deleting=bool(op.meta.deleting_since)),
             refusals=memory.messages(),
+            jobs_seen=children.seen,
         )
-        snapshot = await self._proven(snapshot, freshness, memory)
-        freshness.remember(in_flight, memory)
-        return await self._refused(snapshot, memory)
+        return await self._completed(snapshot, freshness, in_flight, memory)
 
     async def _due(self, op: NodeOp, busy: frozenset[str], memory: Memory) -> tuple[NodeOp, Needs]:
         """What must be known about the operation, which is paused where its upgrade is. That is handed on to it, as
@@ -126,6 +124,15 @@ class Observer:
         await ChildFinder(self.caches, self._read).asked(op, keys)
         return nodes
 
+    async def _completed(
+        self, snapshot: Snapshot, freshness: Freshness, in_flight: frozenset[str], memory: Memory
+    ) -> Snapshot:
+        """The same, with what can be asked only once the rest is known."""
+        snapshot = await self._proven(snapshot, freshness, memory)
+        freshness.remember(in_flight, memory)
+        refusals = await PodRefusals(self.client, self.clock).of(snapshot, memory)
+        return replace(snapshot, pod_refusals=refusals)
+
     async def _proven(self, snapshot: Snapshot, freshness: Freshness, memory: Memory) -> Snapshot:
         """The same, with views of the nodes that seem to be back from after the boots that were ended there."""
         ended = said_to_be_back(snapshot)
@@ -136,17 +143,13 @@ class Observer:
         return replace(snapshot, nodes=self._nodes(), recent=recent, seen_after=frozenset(ended))
 
     def _holders(self, op: NodeOp, names: Iterable[str]) -> Mapping[str, str]:
-        """Who works on nodes that the operation is about to claim, by what the other operations' statuses say."""
+        """Who else works on nodes that this look may come to claim, by what the other operations' statuses say."""
         return {
             name: f"{other.meta.namespace}/{other.meta.name}"
             for name in names
             for other in self.caches.node_ops.lookup(FLYING, name)
             if other.meta.uid != op.meta.uid and works_on(other, name)
         }
-
-    async def _refused(self, snapshot: Snapshot, memory: Memory) -> Snapshot:
-        refusals = await PodRefusals(self.client, self.clock).of(snapshot, memory)
-        return replace(snapshot, pod_refusals=refusals)
 
     async def upgrade(self, upgrade: NodeOpUpgrade, memory: Memory) -> UpgradeSnapshot:
         """The facts about one NodeOpUpgrade; raises ApiError."""

@@ -78,8 +78,15 @@ def test_a_job_that_was_never_seen_is_made() -> None:
     assert _creates(_facts(_op())) == ["Job"]
 
 
-def test_a_job_that_was_seen_is_never_made_anew() -> None:
-    facts = _facts(_op({"job_uid": "seen"}))
+@pytest.mark.parametrize(
+    ("stored", "seen"),
+    [
+        pytest.param({"job_uid": "seen"}, frozenset(), id="by what is stored"),
+        pytest.param({}, frozenset({"n1"}), id="by this process, before a look could store it"),
+    ],
+)
+def test_a_job_that_was_seen_is_never_made_anew(stored: dict[str, Any], seen: frozenset[str]) -> None:
+    facts = _facts(_op(stored), jobs_seen=seen)
     assert subjects(facts) == []
     new = after(facts).nodes["n1"]
     assert new.outcome is Outcome.FAILED

@@ -95,7 +95,7 @@ def test_one_that_is_not_in_the_cache_is_read_however_lately_its_watch_spoke() -
 async def test_its_end_is_news_for_the_nodeop_too() -> None:
     caches, queue = Caches.empty(), Queue[Key]()
     caches.upgrades.observed(_upgrade(1, **PAUSED))
-    News(caches, queue, lambda uid: None).follow()
+    News(caches, queue, lambda uid: None, lambda uid, node: None).follow()
     while len(queue):
         queue.done(await queue.get())
     caches.upgrades.observed(_upgrade(2))

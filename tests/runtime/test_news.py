@@ -1,4 +1,4 @@
-"""Which objects are looked at when a node changes."""
+"""Which objects are looked at when a node changes, and whose Jobs are known."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kairos_operator.api.names import LABEL_NODE, LABEL_NODE_OP
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.news import Key, Kind, News
 from kairos_operator.runtime.queue import Queue
@@ -27,7 +28,7 @@ async def _woken(op: dict[str, Any] | None, node: dict[str, Any]) -> set[Key]:
     caches, queue = Caches.empty(), Queue[Key]()
     if op is not None:
         caches.node_ops.observed(op)
-    News(caches, queue, lambda uid: None).follow()
+    News(caches, queue, lambda uid: None, lambda uid, node: None).follow()
     while len(queue):
         queue.done(await queue.get())
     caches.nodes.observed(node)
@@ -64,7 +65,7 @@ async def test_an_operation_that_another_of_its_name_stands_for_is_gone(*, upgra
         one["spec"] = {"image": "os:2"} if upgrade else one["spec"]
     cache = caches.upgrades if upgrade else caches.node_ops
     cache.observed(old)
-    News(caches, queue, gone.append).follow()
+    News(caches, queue, gone.append, lambda uid, node: None).follow()
     before = len(queue)
     cache.observed(new)
     assert gone == ["uid-of-op"]
@@ -74,3 +75,22 @@ async def test_an_operation_that_another_of_its_name_stands_for_is_gone(*, upgra
 async def test_a_node_that_nobody_has_to_do_with_is_no_news() -> None:
     over = _op(phase="Completed", nodeStatuses={"n1": {"step": "Done", "outcome": "Completed"}})
     assert await _woken(over, _node(7)) == set()
+
+
+def _job(name: str, owner: str) -> dict[str, Any]:
+    reference = {"apiVersion": "operator.kairos.io/v1alpha1", "kind": "NodeOp", "name": "op", "uid": owner}
+    meta = {"name": name, "namespace": "default", "uid": f"uid-{name}", "resourceVersion": "6"}
+    labels = {LABEL_NODE_OP: "op", LABEL_NODE: name}
+    owned = {"labels": labels, "ownerReferences": [{**reference, "controller": True}]}
+    return {"metadata": meta | owned, "spec": {}, "status": {}}
+
+
+async def test_a_job_is_known_from_its_first_sight_on_whoever_looks_later() -> None:
+    caches, queue, seen = Caches.empty(), Queue[Key](), list[tuple[str, str]]()
+    caches.node_ops.observed(_op())
+    caches.jobs.observed(_job("n1", "uid-of-op"))
+    News(caches, queue, lambda uid: None, lambda uid, node: seen.append((uid, node))).follow()
+    caches.jobs.observed(_job("n2", "uid-of-op"))
+    caches.jobs.observed(_job("n3", "of-an-earlier-one"))
+    caches.jobs.forget("n2", "default", uid="uid-n2")
+    assert seen == [("uid-of-op", "n1"), ("uid-of-op", "n2")]

@@ -123,6 +123,9 @@ def test_who_works_on_a_node_is_known_from_the_other_operations() -> None:
     world.caches.node_ops.observed(_op(records={"a": {"phase": "Pending", "step": "Waiting"}}))
     world.caches.node_ops.observed(_op("other", {"a": {"phase": "Running", "step": "Job", "jobUID": "1"}}))
     assert world.look().holders == {"a": "default/other"}
+    # From its preflight, a node may come to its claim within this look.
+    world.caches.node_ops.observed(_op("checks", {"a": {"phase": "Preflight", "step": "Preflight"}}))
+    assert world.look("checks").holders == {"a": "default/other"}
     world.caches.node_ops.observed(_op("new"))
     assert world.look("new").holders == {"a": "default/other"}
 

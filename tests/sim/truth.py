@@ -37,6 +37,7 @@ class Truth:
     rebooting: dict[str, str] = field(
         default_factory=dict
     )  # node -> operation, from the reboot until it is back
+    outlasting: set[str] = field(default_factory=set)  # Jobs that were there before a boot of their node
     came_back: set[Place] = field(default_factory=set)  # nodes that booted after the command's success
     excuses: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -62,13 +63,15 @@ class Truth:
         job = owner_uid(pod)
         place = self.jobs[job]
         # A Job tries again where power was lost between the command's end and its record. Another Job never may, but
-        # for one whose forerunners were deleted; then what it did counts, and wants its own reboot.
+        # for one whose forerunners were deleted; then what it did counts, and wants its own reboot. If it was there
+        # already when the node booted for the one before, that reboot cannot be told from its own.
         jobs = self.succeeded.setdefault(place, [])
         if job not in jobs:
             if not self.deleted_jobs.issuperset(jobs):
                 raise Broken(f"the command succeeded on {node} in two Jobs of one operation")
             jobs.append(job)
-            self.came_back.discard(place)
+            if job not in self.outlasting:
+                self.came_back.discard(place)
         # A further success of the same Job, whose pod was taken away before its end was recorded, counts as well.
         self.unrebooted.add(place)
 
@@ -90,6 +93,7 @@ class Truth:
     def booted(self, node: str) -> None:
         """The node has come up. Whose doing that was does not matter to what the operations wanted from a reboot."""
         self.came_back.update(place for place in self.succeeded if place[1] == node)
+        self.outlasting.update(job for job, place in self.jobs.items() if place[1] == node)
 
     def back(self, node: str) -> None:
         """The node is Ready after a boot."""
