@@ -101,7 +101,7 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     (
         "a Job that was deleted is made anew",
         "core.work:_start",
-        "if site.record.job_uid or",
+        "if seen or",
         "if False and",
         1500,
     ),
