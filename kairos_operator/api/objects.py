@@ -57,6 +57,11 @@ class Meta:
         """The object as the holder of a node."""
         return Claim(self.namespace, self.name, self.uid)
 
+    @property
+    def wishes(self) -> tuple[str, bool, bool]:
+        """What people want: this very object, that it goes, that it holds."""
+        return self.uid, self.deleting_since is not None, self.paused
+
 
 Spec = TypeVar("Spec", bound=ApiModel)
 Status = TypeVar("Status", bound=OperationStatus)

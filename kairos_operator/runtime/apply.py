@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from kairos_operator.api.objects import ApiObject, Meta, reference
-from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, NODES, Resource
+from kairos_operator.api.resources import JOBS, NODE_OP_UPGRADES, NODE_OPS, NODES, Resource
 from kairos_operator.api.status import OperationStatus, Step
 from kairos_operator.core.actions import (
     Action,
@@ -159,6 +159,8 @@ class Applier:
         memory = subject.memory
         for action in chain:
             now = self.clock.monotonic()
+            if isinstance(action, Create) and action.resource is JOBS and action.node in memory.jobs_seen:
+                return 0.0  # seen since this was decided: the next look knows better
             if not memory.due(action.subject, now):
                 return memory.refusals[action.subject].not_before - now
             try:

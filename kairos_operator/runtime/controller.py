@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from kairos_operator.api.objects import ApiObject
 from kairos_operator.api.resources import NODE_OP_UPGRADES, NODE_OPS, Resource
 from kairos_operator.core import nodeop, orphans, upgrade
 from kairos_operator.core.actions import Plan
@@ -164,6 +165,8 @@ class Controller:
         if op.meta.deleting_since is not None:
             memory.chains.drop()
         snapshot = await self.observer.node_op(op, memory)
+        if _overtaken(op, self.caches.node_ops.get(key.name, key.namespace)):
+            return 0.0
         # With thousands of nodes each part takes a while, and probes, watches and the lease are not to wait for all.
         await asyncio.sleep(0)
         plan = nodeop.plan(snapshot)
@@ -179,6 +182,8 @@ class Controller:
             return None
         memory = self._memory(found.meta.uid)
         snapshot = await self.observer.upgrade(found, memory)
+        if _overtaken(found, self.caches.upgrades.get(key.name, key.namespace)):
+            return 0.0
         return await self._apply(key, Subject(NODE_OP_UPGRADES, found, memory), upgrade.plan(snapshot))
 
     async def _apply(
@@ -230,6 +235,11 @@ class Controller:
         memory = self._memories.pop(uid, None)
         if memory is not None:
             memory.chains.drop()
+
+
+def _overtaken(read: ApiObject[Any, Any], now: ApiObject[Any, Any] | None) -> bool:
+    """Whether people want something else since: reading the facts takes minutes where calls hang."""
+    return now is None or read.meta.wishes != now.meta.wishes
 
 
 def pace(nodes: int) -> float:

@@ -18,6 +18,9 @@ from kairos_operator.runtime.clock import Clock
 from kairos_operator.runtime.errors import ApiError, TooManyRequests, Unreachable
 from kairos_operator.runtime.memory import Memory
 
+ANSWER_SECONDS = (
+    3.0  # that an answer is waited for: the whole look waits with it, and what it has read grows old
+)
 _ASKED_AT_ONCE = 4  # what is against one pod of an operation is against the others, too
 
 
@@ -44,8 +47,9 @@ class PodRefusals:
     async def _on(self, snapshot: Snapshot, node: str) -> str:
         try:
             body = job_pod(snapshot, node)
-            await self.client.create(PODS, body, snapshot.op.meta.namespace, dry_run=True)
-        except (TooManyRequests, Unreachable):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self.client.create(PODS, body, snapshot.op.meta.namespace, dry_run=True)
+        except (TooManyRequests, Unreachable, TimeoutError):
             return ""  # which says nothing of the pod
         except ApiError as refusal:
             return refusal.message  # a webhook that is down is one, with code 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,9 +34,11 @@ class Refusing(World):
         raise self.error
 
 
-def _world(error: ApiError = WEBHOOK_DOWN, *, deleted: bool = False) -> Refusing:
+def _world(
+    error: ApiError = WEBHOOK_DOWN, *, deleted: bool = False, kind: type[Refusing] | None = None
+) -> Refusing:
     """A node that is done with its work and to be given back, and one whose Job has no pod."""
-    world = Refusing(live={(NODES, name): _node(name) for name in "ab"}, error=error)
+    world = (kind or Refusing)(live={(NODES, name): _node(name) for name in "ab"}, error=error)
     for name in "ab":
         world.caches.nodes.observed(_node(name))
     world.caches.nodes.heard = float("inf")
@@ -59,6 +62,19 @@ def _world(error: ApiError = WEBHOOK_DOWN, *, deleted: bool = False) -> Refusing
     }
     world.caches.jobs.observed({"metadata": meta, "status": {}})
     return world
+
+
+class Hanging(Refusing):
+    """A world whose API server does not say."""
+
+    async def create(self, res: Any, body: Any, namespace: Any = None, *, dry_run: bool = False) -> Any:
+        await asyncio.Event().wait()
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kairos_operator.runtime.pod_refusals.ANSWER_SECONDS", 0.01)
+    hanging = _world(kind=Hanging)
+    assert hanging.look().pod_refusals == {"b": ""}
 
 
 @pytest.mark.parametrize(
