@@ -159,8 +159,8 @@ class Applier:
         memory = subject.memory
         for action in chain:
             now = self.clock.monotonic()
-            if isinstance(action, Create) and action.resource is JOBS and action.node in memory.jobs_seen:
-                return 0.0  # seen since this was decided: the next look knows better
+            if self._overtaken(subject, action):
+                return 0.0
             if not memory.due(action.subject, now):
                 return memory.refusals[action.subject].not_before - now
             try:
@@ -174,6 +174,18 @@ class Applier:
             if had_refusal:
                 return 0.0
         return None
+
+    def _overtaken(self, subject: Subject, action: Action) -> bool:
+        """Whether what is known since the decision forbids it: each call before it in its chain may have hung."""
+        if not isinstance(action, Create | ClaimNode | EvictPod):
+            return False
+        store, meta = self.deeds.caches.of(subject.resource), subject.meta
+        assert store is not None
+        now = store.get(meta.name, meta.namespace)
+        seen = (
+            isinstance(action, Create) and action.resource is JOBS and action.node in subject.memory.jobs_seen
+        )
+        return seen or now is None or now.meta.uid != meta.uid or now.meta.deleting_since is not None
 
     def _refused(self, subject: Subject, action: Action, error: ApiError) -> float:
         evicting = isinstance(action, EvictPod) and isinstance(error, TooManyRequests)

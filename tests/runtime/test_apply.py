@@ -73,12 +73,18 @@ class _Recorder:
         self.said.append((regarding["kind"], reason))
 
 
+def _caches() -> Caches:
+    caches = Caches.empty()
+    caches.node_ops.observed(OP)
+    return caches
+
+
 def _subject() -> Subject:
     return Subject(NODE_OPS, parse_node_op(OP), Memory())
 
 
 async def _apply(client: _Client, subject: Subject, *chains: tuple[Action, ...], **plan: Any) -> float | None:
-    deeds = Deeds(cast("Client", client), Caches.empty())
+    deeds = Deeds(cast("Client", client), _caches())
     applier = Applier(deeds, cast("Clock", _Clock()), cast("EventRecorder", _Recorder()))
     return await applier.plan(subject, Plan(chains=chains, **plan))
 
@@ -189,7 +195,7 @@ _NOTES = (
 async def test_an_operation_on_many_nodes_publishes_only_how_each_ended_and_all_that_is_wrong(
     nodes: int, told: list[tuple[str, str]]
 ) -> None:
-    caches, recorder = Caches.empty(), _Recorder()
+    caches, recorder = _caches(), _Recorder()
     caches.nodes.observed({"metadata": {"name": "n1", "uid": "u1", "resourceVersion": "1"}})
     applier = Applier(
         Deeds(cast("Client", _Client(None)), caches), cast("Clock", _Clock()), cast("EventRecorder", recorder)
@@ -205,7 +211,7 @@ async def test_an_operation_on_many_nodes_publishes_only_how_each_ended_and_all_
 async def test_what_goes_on_after_a_look_keeps_no_entries_and_knows_how_many_there_are(
     nodes: int, told: list[tuple[str, str]]
 ) -> None:
-    caches, recorder = Caches.empty(), _Recorder()
+    caches, recorder = _caches(), _Recorder()
     caches.nodes.observed({"metadata": {"name": "n1", "uid": "u1", "resourceVersion": "1"}})
     applier = Applier(
         Deeds(cast("Client", _Client()), caches), cast("Clock", _Clock()), cast("EventRecorder", recorder)

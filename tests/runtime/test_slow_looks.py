@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -83,17 +84,41 @@ async def test_what_is_said_while_facts_are_read_counts(meanwhile: Any, does: li
     assert creates + started == does
 
 
-async def test_a_job_that_was_seen_since_the_decision_is_not_made() -> None:
+def _create(kind: Resource) -> tuple[Create, ...]:
+    return (Create(kind, "it", lambda: {"metadata": {"name": "it"}, "spec": {"nodeName": "n00"}}, "n00"),)
+
+
+async def _plan(meanwhile: Callable[[_Server, Memory], None]) -> _Server:
+    """A plan to make a Job and a pod is carried out after something has become known."""
     server = _Server.with_nodes(1)
     server.gates["n00"].set()
     op = server.caches.node_ops.get("op", "default")
     assert op is not None
     subject = Subject(NODE_OPS, op, Memory())
-    subject.memory.job_seen("n00")
+    meanwhile(server, subject.memory)
+    await server.controller().applier.plan(subject, Plan(chains=(_create(JOBS), _create(PODS))))
+    return server
 
-    def create(kind: Resource) -> tuple[Create, ...]:
-        return (Create(kind, "it", lambda: {"metadata": {"name": "it"}, "spec": {"nodeName": "n00"}}, "n00"),)
 
-    chains = (create(JOBS), create(PODS))
-    assert await server.controller().applier.plan(subject, Plan(chains=chains)) == 0.0
+async def test_a_job_that_was_seen_since_the_decision_is_not_made() -> None:
+    assert (await _plan(lambda server, memory: None)).asked == ["create n00", "create n00"]
+    server = await _plan(lambda server, memory: memory.job_seen("n00"))
     assert (server.asked, len(server.caches.jobs)) == (["create n00"], 0)
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        pytest.param(None, id="it is gone"),
+        pytest.param(_told(uid="another"), id="another"),
+        pytest.param(_told(deletionTimestamp="2026-01-01T00:00:00Z"), id="it is to go"),
+    ],
+)
+async def test_nothing_is_made_for_an_operation_that_went_since_the_decision(since: Any) -> None:
+    def goes(server: _Server, _: Memory) -> None:
+        if since is None:
+            server.caches.node_ops.forget("op", "default", uid="u")
+        else:
+            server.caches.node_ops.observed(since)
+
+    assert (await _plan(goes)).asked == []
