@@ -79,7 +79,7 @@ class Observer:
             job_pods=children.job_pods,
             node_pods=drains,
             standings=standings,
-            holders=self._holders(op, found.nodes if listed is None else listed),
+            holders=self._holders(op, found.nodes | found.recent if listed is None else listed),
             released=released,
             elapsed=memory.stopwatch.read(in_flight, op.status.nodes, now, self.clock.monotonic()),
             deleting_for=memory.deleting_for(self.clock.monotonic(), deleting=bool(op.meta.deleting_since)),

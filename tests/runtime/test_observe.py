@@ -128,6 +128,14 @@ def test_who_works_on_a_node_is_known_from_the_other_operations() -> None:
     assert world.look("checks").holders == {"a": "default/other"}
     world.caches.node_ops.observed(_op("new"))
     assert world.look("new").holders == {"a": "default/other"}
+    # And so may one whose slot another leaves within this look.
+    world.caches.nodes.observed(_node("b"))
+    leaves = {"b": {"phase": "Running", "step": "Release", "outcome": "Completed"}}
+    turn = _op("turn", {**leaves, "a": {"phase": "Pending", "step": "Waiting"}})
+    turn["spec"]["concurrency"] = 1
+    world.caches.node_ops.observed(turn)
+    world.live[NODES, "b"] = _node("b")
+    assert world.look("turn").holders == {"a": "default/other"}
 
 
 def test_what_the_last_look_doubted_is_read_live() -> None:
