@@ -74,14 +74,19 @@ async def test_what_is_said_while_facts_are_read_counts(meanwhile: Any, does: li
     controller.follow()
     running = asyncio.create_task(controller.run())
     await eventually(lambda: any(one.startswith("get") for one in server.asked))
-    await asyncio.sleep(0.1)
-    started = ["n01 is started"] if server.step("n01") != "Waiting" else []
-    creates = sorted(one for one in server.asked if one == "create n00")
+
+    def done() -> list[str]:
+        started = ["n01 is started"] if server.step("n01") != "Waiting" else []
+        return [one for one in server.asked if one == "create n00"] + started
+
+    await eventually(lambda: len(done()) >= len(does))
+    await asyncio.sleep(0.1)  # what is not to be done would be by now
+    seen = done()
     controller.stop()
     for gate in server.gates.values():
         gate.set()
     await running
-    assert creates + started == does
+    assert seen == does
 
 
 def _create(kind: Resource) -> tuple[Create, ...]:

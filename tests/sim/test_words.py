@@ -73,3 +73,20 @@ def test_a_node_is_rebooted_once_for_each_success() -> None:
         truth.rebooted(of_op, "n0", "job")
     with pytest.raises(Broken, match="has not succeeded since"):
         truth.rebooted(of_op, "n0", "job")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_job_made_anew_wants_its_own_reboot_unless_it_was_there_before_the_last(*, there: bool) -> None:
+    truth, place = Truth(jobs={"first": ("op", "n0")}), ("op", "n0")
+    of = {
+        uid: {"metadata": {"ownerReferences": [{"uid": uid, "controller": True}]}}
+        for uid in ("first", "second")
+    }
+    truth.command_succeeded(of["first"], "n0")
+    truth.deleted_jobs.add("first")
+    if there:
+        truth.jobs["second"] = place
+    truth.booted("n0")
+    truth.jobs["second"] = place
+    truth.command_succeeded(of["second"], "n0")
+    assert (place in truth.came_back) is there
