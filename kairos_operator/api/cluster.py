@@ -114,6 +114,11 @@ class PodView:
         return self.phase in ("Succeeded", "Failed")
 
     @property
+    def succeeded(self) -> bool:
+        """Whether all its containers have ended well, for good."""
+        return self.phase == "Succeeded"
+
+    @property
     def path(self) -> str:
         """The pod as users write it: `<namespace>/<name>`."""
         return f"{self.namespace}/{self.name}"

@@ -73,7 +73,7 @@ def _unfinished(site: Site, role: Role, check: NodeCheck, pod: PodView | None, t
         return failed(
             site, f"{title}Failed", f"{title} failed: pod {pod.path} is there and is not this NodeOp's"
         )
-    if pod is not None and pod.phase == "Succeeded":
+    if pod is not None and pod.succeeded:
         return None
     if pod is not None and pod.phase == "Failed":
         return failed(site, f"{title}Failed", f"{title} failed: {verdict(pod)}")

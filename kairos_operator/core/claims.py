@@ -123,7 +123,7 @@ def leftovers(snapshot: Snapshot, name: str, record: NodeStatus) -> list[Action]
     if job and not (job.complete or job.failed or job.deleting) and job.owner and job.owner.uid == own:
         found.append(Delete(JOBS, job.name, job.uid, name))
     pod = snapshot.pods.get(ChildKey(Role.REBOOT, name))
-    if pod and not pod.deleting_since and pod.phase != "Succeeded" and pod.owner and pod.owner.uid == own:
+    if pod and not pod.deleting_since and not pod.succeeded and pod.owner and pod.owner.uid == own:
         found.append(Delete(PODS, pod.name, pod.uid, name))
     return found
 

@@ -2,6 +2,10 @@
 
 A reboot counts only when the reboot pod says so, the node's bootID is another one than before, by a view from after the
 boot that was ended, and the node is Ready.
+
+A kubelet runs pods before it has said which boot it is in. So the Node of a machine that has rebooted by itself since
+its Job was made may show a boot between that one and the one that was ended, and "another one" says nothing: its reboot
+pod must have ended well, too, as it does in a later boot alone.
 """
 
 from __future__ import annotations
@@ -20,19 +24,21 @@ from kairos_operator.core.site import Decision, Go, Site, Stay, completed, faile
 from kairos_operator.core.snapshot import ChildKey, Snapshot
 from kairos_operator.core.trouble import holding_up, last_failure
 
+SETTLED_SECONDS = 60.0
+"""After which a Node shows the boot that its pods run in, or is no longer Ready (node-monitor-grace-period: 50 s)."""
 _FAILED = "failed"
 
 
-def said_to_be_back(snapshot: Snapshot) -> Mapping[str, str]:
-    """The nodes that seem to be back from their reboot, with the boot that was ended. Their views must be from after
-    that boot: one from before it would show another boot, too.
+def said_to_be_back(snapshot: Snapshot) -> Mapping[str, Proof]:
+    """The nodes that seem to be back from their reboot. Their views must be from after the boot that was ended: one
+    from before it would show another boot, too.
     """
     found = {}
     for name, record in snapshot.op.status.nodes.items():
         if name not in snapshot.busy and (record.step is Step.REBOOT or worked(snapshot, name, record)):
             proof = _proof(Site(snapshot, name, record))
-            if proof.ended is not None and proof.changed and proof.ready:
-                found[name] = proof.ended
+            if proof.complete:
+                found[name] = proof
     return found
 
 
@@ -44,20 +50,27 @@ def worked(snapshot: Snapshot, name: str, record: NodeStatus) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Proof:
+class Proof:
     """What is seen of a reboot: the boot that the reboot pod ended, if it says so, and the node since."""
 
     ended: str | None
     changed: bool
     ready: bool
+    shown: bool  # the Node has shown the boot that was ended: another one in a later view is a later one
+    outlived: bool  # the reboot pod has ended well, as it does in a later boot
 
     @property
     def says(self) -> bool:
         """Whether the reboot pod says completed."""
         return self.ended is not None
 
+    @property
+    def complete(self) -> bool:
+        """Whether all three signs are there."""
+        return self.says and self.changed and self.ready
 
-def _proof(site: Site) -> _Proof:
+
+def _proof(site: Site) -> Proof:
     node, pod, record = site.node, site.pod(Role.REBOOT), site.record
     ended = record.rebooted_from
     if pod is not None and pod.rebooted:
@@ -65,7 +78,8 @@ def _proof(site: Site) -> _Proof:
         ended = pod.reboot_boot_id or record.boot_id or ""
     before = {boot for boot in (record.boot_id, ended) if boot}
     changed = node is not None and bool(node.boot_id and before) and node.boot_id not in before
-    return _Proof(ended, changed, node is not None and node.ready)
+    outlived = pod is not None and pod.rebooted and pod.succeeded
+    return Proof(ended, changed, node is not None and node.ready, ended == record.boot_id, outlived)
 
 
 def reboot(site: Site) -> Decision:
@@ -76,24 +90,26 @@ def reboot(site: Site) -> Decision:
     if broken is not None:
         return broken
     proof = _proof(site)
-    if proof.says and proof.changed and proof.ready:
+    if proof.complete and site.name in site.snapshot.seen_after:
         return _back(site, proof)
+    learned = {"rebooted_from": proof.ended}
+    if proof.complete and (proof.shown or proof.outlived):
+        recheck = 0.0 if proof.shown else SETTLED_SECONDS
+        return Stay("Rebooting: making sure that the node is back", recheck=recheck, learned=learned)
     held = holding_up([pod] if pod else [], None) or site.refused(f"create Pod {site.child(Role.REBOOT)}")
     left = site.spec.reboot_timeout_seconds - site.elapsed
     if left <= 0:
         limit = seconds(site.spec.reboot_timeout_seconds)
         text = f"Reboot failed: not back after {limit}: {_seen(proof, held, node.ready_reason)}"
         return failed(site, "RebootFailed", text, by_time=True)
-    chains = () if proof.says else reboot_pod_anew(site)
-    why = node.ready_reason if proof.says else held
-    return Stay(f"Rebooting: {_awaited(proof, why)}", chains, left, {"rebooted_from": proof.ended})
+    # Where only the pod can tell which boot is shown, one that cannot any more is replaced though it has rebooted.
+    chains = reboot_pod_anew(site, rebooted=proof.says) if proof.complete or not proof.says else ()
+    why = node.ready_reason if proof.says and not proof.ready else held
+    return Stay(f"Rebooting: {_awaited(proof, why)}", chains, left, learned)
 
 
-def _back(site: Site, proof: _Proof) -> Decision:
-    learned: dict[str, Any] = {"rebooted_from": proof.ended}
-    if site.name not in site.snapshot.seen_after:
-        return Stay("Rebooting: making sure that the node is back", recheck=0.0, learned=learned)
-    learned["reboot_status"] = RebootStatus.COMPLETED
+def _back(site: Site, proof: Proof) -> Decision:
+    learned: dict[str, Any] = {"rebooted_from": proof.ended, "reboot_status": RebootStatus.COMPLETED}
     note = site.note("NodeBack", f"{site.name} is back {seconds(site.elapsed)} after its reboot")
     if site.spec.postflight is not None:
         return Go(Step.POSTFLIGHT, "Rebooted; verifying", (note,), learned)
@@ -101,9 +117,11 @@ def _back(site: Site, proof: _Proof) -> Decision:
     return Go(done.step, done.message, (note,), {**done.learned, **learned})
 
 
-def _awaited(proof: _Proof, why: str) -> str:
+def _awaited(proof: Proof, why: str) -> str:
     """What a reboot that takes its course is waiting for."""
     because = f": {why}" if why else ""
+    if proof.complete:
+        return f"the node booted; waiting for the reboot pod to say that it was by this reboot{because}"
     if proof.changed:
         return (
             f"the node booted and is not Ready yet{because}"
@@ -115,9 +133,12 @@ def _awaited(proof: _Proof, why: str) -> str:
     return "the node goes down" if proof.ready else "the node is down"
 
 
-def _seen(proof: _Proof, held: str, reason: str) -> str:
+def _seen(proof: Proof, held: str, reason: str) -> str:
     """What was seen of a reboot that was not proven in time; `held` is what holds its pod up, `reason` the node's."""
     reason = f": {reason}" if reason else ""
+    if proof.complete:
+        also = f": {held}" if held else ""
+        return f"the node's bootID changed, but may have before its reboot: the reboot pod has not said since{also}"
     if proof.says and proof.changed:
         return f"the reboot pod says completed, the node's bootID changed, but the node is not Ready{reason}"
     if proof.says and proof.ready:
@@ -142,14 +163,16 @@ def reboot_children(site: Site) -> tuple[Action, ...]:
     )
 
 
-def reboot_pod_anew(site: Site) -> tuple[tuple[Action, ...], ...]:
-    """Replaces a reboot pod that was deleted or evicted: the new one finds on the host what the old one left."""
+def reboot_pod_anew(site: Site, *, rebooted: bool = False) -> tuple[tuple[Action, ...], ...]:
+    """Replaces a reboot pod that was deleted or evicted: the new one finds on the host what the old one left. One that
+    has said completed is replaced only if it is asked for as `rebooted`.
+    """
     if not site.spec.reboot_on_success:
         return ()
     pod = site.pod(Role.REBOOT)
     if pod is None:
         return (reboot_children(site),)
-    if pod.finished and not pod.reboot_state and not pod.deleting_since:
+    if pod.finished and not pod.deleting_since and (rebooted or not pod.reboot_state):
         return ((Delete(PODS, pod.name, pod.uid, site.name),),)
     return ()
 

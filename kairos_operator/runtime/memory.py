@@ -27,9 +27,10 @@ class Refusal:
 @dataclass(slots=True)
 class Memory:
     """Per operation: refused actions by subject, nodes known to be free of it, its last status write, the boots that
-    its nodes in flight were seen in, when (monotonic) a call last said how a node is, the chains under way, the
-    children that are not there, the nodes on which its Job was seen, how long its nodes have been at their steps, of
-    which nodes the last look was not sure, and when its upgrade was read.
+    its nodes in flight were seen in, since when (monotonic) nodes seem to be back whose reboot pods ended well, when a
+    call last said how a node is, the chains under way, the children that are not there, the nodes on which its Job was
+    seen, how long its nodes have been at their steps, of which nodes the last look was not sure, and when its upgrade
+    was read.
     """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Memory:
     )  # when asked (monotonic), by node
     status_written: float = float("-inf")
     boots: dict[str, frozenset[str]] = field(default_factory=dict)
+    outlived: dict[str, float] = field(default_factory=dict)
     confirmed: dict[str, float] = field(default_factory=dict)
     chains: Chains = field(default_factory=Chains)
     absent: Absent = field(default_factory=Absent)

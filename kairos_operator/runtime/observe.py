@@ -135,12 +135,12 @@ class Observer:
 
     async def _proven(self, snapshot: Snapshot, freshness: Freshness, memory: Memory) -> Snapshot:
         """The same, with views of the nodes that seem to be back from after the boots that were ended there."""
-        ended = said_to_be_back(snapshot)
-        if not ended:
+        back = said_to_be_back(snapshot)
+        if not back:
             return snapshot
-        read = await freshness.after(ended, memory)
+        seen_after, read = await freshness.after(back, memory)
         recent = None if snapshot.recent is None else snapshot.recent | read
-        return replace(snapshot, nodes=self._nodes(), recent=recent, seen_after=frozenset(ended))
+        return replace(snapshot, nodes=self._nodes(), recent=recent, seen_after=seen_after)
 
     def _holders(self, op: NodeOp, names: Iterable[str]) -> Mapping[str, str]:
         """Who else works on nodes that this look may come to claim, by what the other operations' statuses say."""

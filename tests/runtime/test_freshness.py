@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kairos_operator.core.reboot import SETTLED_SECONDS, Proof
 from kairos_operator.runtime.caches import Caches
 from kairos_operator.runtime.freshness import RECENT_SECONDS, Freshness
 from kairos_operator.runtime.memory import Memory
@@ -66,16 +67,48 @@ def test_what_is_begun_on_needs_a_recent_view(heard: float, confirmed: float | N
     assert world.reads == [*read, "a", "b"]
 
 
+def _back(ended: str, *, shown: bool = False, outlived: bool = False) -> Proof:
+    return Proof(ended, changed=True, ready=True, shown=shown, outlived=outlived)
+
+
 def test_a_reboot_is_proven_without_a_read_where_the_node_was_seen_in_the_boot_that_was_ended() -> None:
     world = World()
     world.shows("a", "boot-1")
     world.freshness.remember(["a"], world.memory)
     world.shows("a", "boot-2", version=2)
     world.freshness.remember(["a"], world.memory)
-    assert asyncio.run(world.freshness.after({"a": "boot-1"}, world.memory)) == frozenset()
+    for proof in (_back("boot-1"), _back("boot-1", shown=True)):
+        assert asyncio.run(world.freshness.after({"a": proof}, world.memory)) == ({"a"}, frozenset())
     assert world.reads == []
-    assert asyncio.run(world.freshness.after({"a": "boot-3"}, world.memory)) == {"a"}
+
+
+def test_a_reboot_is_proven_by_a_read_where_the_node_has_shown_the_boot_that_was_ended() -> None:
+    world = World()
+    world.shows("a", "boot-2")
+    world.freshness.remember(["a"], world.memory)
+    back = {"a": _back("boot-3", shown=True)}
+    assert asyncio.run(world.freshness.after(back, world.memory)) == ({"a"}, {"a"})
     assert world.reads == ["a"], "boot-2 may be from before boot-3"
+
+
+def test_a_boot_that_the_node_never_showed_is_proven_to_be_ended_by_its_reboot_pod_alone() -> None:
+    """What a live read shows may be from before it, too, until the kubelet of the next boot has said something."""
+    world = World()
+    world.shows("a", "boot-2")
+    world.freshness.remember(["a"], world.memory)
+    nothing: frozenset[str] = frozenset()
+
+    def after(*, outlived: bool) -> tuple[frozenset[str], frozenset[str]]:
+        return asyncio.run(world.freshness.after({"a": _back("boot-3", outlived=outlived)}, world.memory))
+
+    assert after(outlived=False) == (nothing, nothing)
+    world.now += SETTLED_SECONDS
+    assert after(outlived=True) == (nothing, nothing)
+    world.freshness.remember(["a"], world.memory)
+    world.now += SETTLED_SECONDS
+    assert (after(outlived=True), world.reads) == (({"a"}, {"a"}), ["a"])
+    world.freshness.remember([], world.memory)
+    assert after(outlived=True) == (nothing, nothing), "another node of that name"
 
 
 def test_boots_of_nodes_that_are_no_longer_in_flight_are_forgotten() -> None:

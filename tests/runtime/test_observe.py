@@ -106,7 +106,7 @@ def test_targets_are_listed_live_and_then_never_again() -> None:
 
 
 def test_a_reboot_is_looked_at_live_where_the_cache_may_be_behind() -> None:
-    known = {"phase": "Running", "step": "Reboot", "bootID": "boot-1", "nodeUID": "uid-a"}
+    known = {"phase": "Running", "step": "Reboot", "bootID": "boot-3", "nodeUID": "uid-a"}
     world = World(live={(NODES, "a"): _node("a", "boot-3", version=7)})
     world.caches.nodes.observed(_node("a", "boot-2"))
     world.caches.node_ops.observed(_op(records={"a": known}))

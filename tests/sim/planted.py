@@ -80,8 +80,8 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     (
         "a node that is not Ready counts as back",
         "core.reboot:_proof",
-        "node is not None and node.ready)",
-        "node is not None)",
+        "node is not None and node.ready,",
+        "node is not None,",
         200,
     ),
     (
@@ -171,7 +171,7 @@ PLANTED: tuple[tuple[str, str, str, str, int], ...] = (
     (
         "a preflight that fails counts as passed",
         "core.checks:_unfinished",
-        'if pod is not None and pod.phase == "Succeeded":',
+        "if pod is not None and pod.succeeded:",
         "if pod is not None and pod.finished:",
         400,
     ),
