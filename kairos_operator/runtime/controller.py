@@ -171,6 +171,8 @@ class Controller:
         await asyncio.sleep(0)
         plan = nodeop.plan(snapshot)
         memory.doubts = plan.doubts
+        if plan.status is not None:
+            memory.stopwatch.begin(plan.status.nodes, snapshot.now, self.clock.monotonic())
         await asyncio.sleep(0)
         assert self._carrier is not None
         begin = partial(self._carrier.begin, key, memory.chains)

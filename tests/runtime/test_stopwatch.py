@@ -38,6 +38,21 @@ def test_another_step_begins_anew() -> None:
     assert watch.read(["n1"], later, at(60), 560) == {"n1": 10}
 
 
+def test_a_step_that_this_process_begins_counts_from_then_though_the_clock_is_set_before_it_is_stored() -> (
+    None
+):
+    watch = Stopwatch()
+    watch.read(["n1"], AT_WORK, at(0), 500)
+    later = {"n1": record(Step.JOB, step_started_at=at(50.25))}
+    stored = {"n1": record(Step.JOB, step_started_at=at(50))}
+    watch.begin(later, at(50.25), 550)
+    watch.begin(later, at(50.75), 550.5)
+    assert watch.read(["n1"], AT_WORK, at(3651), 551) == {"n1": 51}, "it is not stored yet"
+    assert watch.read(["n1"], stored, at(3652), 552) == {"n1": 2.25}
+    watch.read([], {}, at(3652), 552)
+    assert watch.read(["n1"], stored, at(3652), 552) == {"n1": 3602}, "first seen, as after a restart"
+
+
 def test_a_deadline_that_is_due_is_not_a_hair_away() -> None:
     """A look that is due in 1e-13 s is made at once, without an end where the clock has no such steps."""
     watch = Stopwatch()
