@@ -1,4 +1,4 @@
-"""What this process remembers between two looks at an operation; losing it costs a few extra reads, never safety."""
+"""What this process remembers between two looks at an operation; losing it costs reads, or a minute, never safety."""
 
 from __future__ import annotations
 

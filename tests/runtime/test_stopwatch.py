@@ -38,9 +38,7 @@ def test_another_step_begins_anew() -> None:
     assert watch.read(["n1"], later, at(60), 560) == {"n1": 10}
 
 
-def test_a_step_that_this_process_begins_counts_from_then_though_the_clock_is_set_before_it_is_stored() -> (
-    None
-):
+def test_a_step_counts_from_its_decision_though_the_clock_is_set_before_it_is_stored() -> None:
     watch = Stopwatch()
     watch.read(["n1"], AT_WORK, at(0), 500)
     later = {"n1": record(Step.JOB, step_started_at=at(50.25))}
