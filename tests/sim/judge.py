@@ -7,10 +7,7 @@ operation on a node, or its reboot that is not over.
 
 from __future__ import annotations
 
-from kairos_operator.api.names import (
-    FINALIZER,
-    LABEL_NODE_OP,
-)
+from kairos_operator.api.names import FINALIZER, LABEL_NODE_OP
 from kairos_operator.api.resources import JOBS, NODE_OP_UPGRADES, NODE_OPS, NODES, PODS
 from tests.sim.calls import LATE
 from tests.sim.cluster import Change, Cluster, Object
@@ -92,22 +89,20 @@ class Judge:
         operation = self.ledger.operations.get(owner_uid(job))
         node = job["spec"]["template"]["spec"].get("nodeName", "")
         token = f"job {job['metadata']['name']}"
+        lost = operation is not None and change.actor.endswith(LATE) and self.ledger.lost(operation, node)
         if change.old is None and ours:
-            self._job_made(job, operation, node, late=change.actor.endswith(LATE))
+            self._job_made(job, operation, node, lost=lost)
         if operation is None:
             return
         if change.new is None or "deletionTimestamp" in job["metadata"] or _job_ended(job):
             self.ledger.drop(operation, node, token)
-        elif change.old is None:
+        elif change.old is None and not lost:
             self.ledger.take(operation, node, token)
 
-    def _job_made(self, job: Object, operation: Operation | None, node: str, *, late: bool) -> None:
+    def _job_made(self, job: Object, operation: Operation | None, node: str, *, lost: bool) -> None:
         name = job["metadata"]["name"]
         if operation is None:
             raise Broken(f"Job {name} is made for no operation")
-        # A node that is deleted fails at once; what was on its way to it then can do nothing there.
-        if not (late and self._cluster.find(NODES, node) is None):
-            self.ledger.may_begin(operation, f"Job {name}", node)
         if job["spec"]["backoffLimit"] != operation.spec.get("backoffLimit", 6):
             raise Broken(f"Job {name} has another backoffLimit than its operation")
         earlier = operation.jobs.setdefault(node, [])
@@ -117,6 +112,11 @@ class Judge:
         if len(earlier) > len(excused):
             raise Broken(f"a second Job of {operation.name} is made on {node}")
         earlier.append(job["metadata"]["uid"])
+        if not lost:  # whose creation nobody can take back any more; the operator ends it when it sees it
+            self._job_may_begin(operation, name, node)
+
+    def _job_may_begin(self, operation: Operation, name: str, node: str) -> None:
+        self.ledger.may_begin(operation, f"Job {name}", node)
         if operation.disrupts:
             found = self._cluster.find(NODES, node)
             # A Node that was registered anew a moment ago carries no claim, and nobody can have heard of that yet.

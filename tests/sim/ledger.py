@@ -31,6 +31,7 @@ class Operation:
     jobs: dict[str, list[str]] = field(default_factory=dict)  # UIDs of the Jobs that were made, by node
     tokens: dict[str, set[str]] = field(default_factory=dict)  # what is in flight, by node
     step_began: dict[str, float] = field(default_factory=dict)  # by node, in true time
+    started_on: dict[str, str] = field(default_factory=dict)  # UIDs of the Nodes that were started, by node
 
     @property
     def name(self) -> str:
@@ -122,10 +123,12 @@ class Operation:
             raise Broken(f"{self.name} begins {what} on {node} after its verdict")
 
     def note_steps(self, before: Object, now: float) -> None:
-        """Remember when each node's step began."""
+        """Remember when each node's step began, and which Node it was started on, which no verdict holds any more."""
         old = (before.get("status") or {}).get("nodeStatuses") or {}
         for name, record in (self.status.get("nodeStatuses") or {}).items():
             step, was = record.get("step"), (old.get(name) or {}).get("step")
+            if "nodeUID" in record:
+                self.started_on[name] = record["nodeUID"]
             if step != was:
                 began = moment(record.get("stepStartedAt"))
                 told = (began - START).total_seconds() if began is not None else now
@@ -174,6 +177,11 @@ class Ledger:
         started, stands = operation.record(node).get("nodeUID"), self.stands(node)
         if stands and started not in (None, stands):
             raise Broken(f"{operation.name} begins {what} on {node}, which is another node by now")
+
+    def lost(self, operation: Operation, node: str) -> bool:
+        """Whether the node that was started has been deleted or registered anew since; it fails for that at once."""
+        found, started = self.cluster.find(NODES, node), operation.started_on.get(node)
+        return found is None or started not in (None, found["metadata"]["uid"])
 
     def by_claim(self, claim: str) -> Operation | None:
         """The operation that a claim names, if it was ever there."""

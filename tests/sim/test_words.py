@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
 
+from kairos_operator.api.resources import Resource
 from tests.sim.cluster import Cluster, Object
+from tests.sim.ledger import Ledger, Operation
 from tests.sim.reasons import untrue
 from tests.sim.sights import Sights
 from tests.sim.truth import OLDEST_ANSWER, Broken, Truth
@@ -90,3 +93,24 @@ def test_a_job_made_anew_wants_its_own_reboot_unless_it_was_there_before_the_las
     truth.jobs["second"] = place
     truth.command_succeeded(of["second"], "n0")
     assert (place in truth.came_back) is there
+
+
+@dataclass
+class _Nodes:
+    there: Object | None
+
+    def find(self, _resource: Resource, _name: str) -> Object | None:
+        return self.there
+
+
+@pytest.mark.parametrize(
+    ("there", "lost"), [(None, True), ("registered anew", True), ("started", False), ("waiting", False)]
+)
+def test_a_node_is_lost_once_the_one_that_was_started_is_gone(there: str | None, *, lost: bool) -> None:
+    record: Object = {"step": "Job", "nodeUID": "started"} if there != "waiting" else {"step": "Waiting"}
+    op = Operation({"metadata": {"uid": "op"}, "status": {"nodeStatuses": {"n0": record}}})
+    op.note_steps({}, 0.0)
+    # A verdict holds no UID any more.
+    op.obj["status"]["nodeStatuses"]["n0"] = {"step": "Done", "outcome": "Failed"}
+    node = None if there is None else {"metadata": {"uid": there}}
+    assert Ledger(cast("Cluster", _Nodes(node)), Truth()).lost(op, "n0") is lost
