@@ -112,7 +112,9 @@ class Judge:
         if len(earlier) > len(excused):
             raise Broken(f"a second Job of {operation.name} is made on {node}")
         earlier.append(job["metadata"]["uid"])
-        if not lost:  # whose creation nobody can take back any more; the operator ends it when it sees it
+        if (
+            not lost
+        ):  # to a lost node it was under way before, and nobody can take it back; it is ended once it is seen
             self._job_may_begin(operation, name, node)
 
     def _job_may_begin(self, operation: Operation, name: str, node: str) -> None:

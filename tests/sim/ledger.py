@@ -179,9 +179,9 @@ class Ledger:
             raise Broken(f"{operation.name} begins {what} on {node}, which is another node by now")
 
     def lost(self, operation: Operation, node: str) -> bool:
-        """Whether the node that was started has been deleted or registered anew since; it fails for that at once."""
+        """Whether the node that was started is gone, or registered anew so lately that nobody need know of it."""
         found, started = self.cluster.find(NODES, node), operation.started_on.get(node)
-        return found is None or started not in (None, found["metadata"]["uid"])
+        return found is None or (not self.stands(node) and started not in (None, found["metadata"]["uid"]))
 
     def by_claim(self, claim: str) -> Operation | None:
         """The operation that a claim names, if it was ever there."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import cast
 
 import pytest
 
 from kairos_operator.api.resources import Resource
-from tests.sim.cluster import Cluster, Object
+from tests.sim.cluster import START, Cluster, Object
 from tests.sim.ledger import Ledger, Operation
 from tests.sim.reasons import untrue
 from tests.sim.sights import Sights
@@ -102,15 +103,27 @@ class _Nodes:
     def find(self, _resource: Resource, _name: str) -> Object | None:
         return self.there
 
+    def clock(self) -> datetime:
+        return START
+
 
 @pytest.mark.parametrize(
-    ("there", "lost"), [(None, True), ("registered anew", True), ("started", False), ("waiting", False)]
+    ("there", "age", "lost"),
+    [
+        (None, 0.0, True),
+        ("anew", OLDEST_ANSWER, True),
+        ("anew", OLDEST_ANSWER + 1, False),  # what begins on it now was asked for when it had long been known
+        ("started", 0.0, False),
+        ("started", OLDEST_ANSWER + 1, False),
+    ],
 )
-def test_a_node_is_lost_once_the_one_that_was_started_is_gone(there: str | None, *, lost: bool) -> None:
-    record: Object = {"step": "Job", "nodeUID": "started"} if there != "waiting" else {"step": "Waiting"}
-    op = Operation({"metadata": {"uid": "op"}, "status": {"nodeStatuses": {"n0": record}}})
+def test_a_node_is_lost_once_the_one_that_was_started_is_gone(
+    there: str | None, age: float, *, lost: bool
+) -> None:
+    records = {"n0": {"step": "Job", "nodeUID": "started"}}
+    op = Operation({"metadata": {"uid": "op"}, "status": {"nodeStatuses": records}})
     op.note_steps({}, 0.0)
-    # A verdict holds no UID any more.
-    op.obj["status"]["nodeStatuses"]["n0"] = {"step": "Done", "outcome": "Failed"}
-    node = None if there is None else {"metadata": {"uid": there}}
+    records["n0"] = {"step": "Done", "outcome": "Failed"}  # a verdict holds no UID any more
+    made = (START - timedelta(seconds=age)).isoformat()
+    node = None if there is None else {"metadata": {"uid": there, "creationTimestamp": made}}
     assert Ledger(cast("Cluster", _Nodes(node)), Truth()).lost(op, "n0") is lost
