@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kairos_operator.api.resources import JOBS, LEASES, NODE_OP_UPGRADES, NODE_OPS, NODES, PODS
+from kairos_operator.core.upgrade import CHECK_DEADLINE_SECONDS
 from tests.sim.bugs import Bugs
 from tests.sim.cluster import Change, Object
 from tests.sim.ledger import FINAL, Ledger, bearings
@@ -43,6 +44,8 @@ class Finale:
             one = (
                 400 + drain + 2 * spec.get("rebootTimeoutSeconds", 1800) + spec.get("jobTimeoutSeconds", 600)
             )
+            if operation.kind == "NodeOpUpgrade":
+                one += CHECK_DEADLINE_SECONDS  # one check that hangs: the node has failed then
             total += nodes * one
         return total
 
